@@ -1,0 +1,180 @@
+//! Precedence, and the words of every complaint.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tanist_core::units::{Cores, Memory};
+
+use super::*;
+
+fn env(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+}
+
+fn layers(file: &str, variables: &[(&str, &str)]) -> Layers {
+    let file = (!file.is_empty()).then(|| ConfigFile::parse(Path::new("t.toml"), file).unwrap());
+    Layers { file, env: env(variables) }
+}
+
+fn complaint<S: Section + std::fmt::Debug>(layers: &Layers, flags: &Flags<S>) -> String {
+    layers.resolve(flags).unwrap_err().to_string()
+}
+
+#[test]
+fn flags_win_over_variables_over_the_file_over_defaults() {
+    let file = "[worker]\ncores = 2\nmemory = \"2g\"\ncleanup_ttl = \"1d\"\n";
+    let variables = [("TANIST_WORKER_CORES", "3"), ("TANIST_WORKER_MEMORY", "3g")];
+    let flags = Flags::<WorkerSettings>::default().with("cores", "4");
+    let resolved = layers(file, &variables).resolve(&flags).unwrap();
+    assert_eq!(resolved.settings.cores, Cores(4));
+    assert_eq!(resolved.settings.memory, Memory::mib(3 * 1024));
+    assert_eq!(resolved.settings.cleanup_ttl, Duration::from_secs(86_400));
+    assert_eq!(resolved.settings.retained_drivers, 1000);
+    assert_eq!(resolved.source("cores"), &Source::Flag("cores".to_owned()));
+    assert_eq!(resolved.source("memory"), &Source::Variable("TANIST_WORKER_MEMORY".to_owned()));
+    assert_eq!(resolved.source("cleanup_ttl"), &Source::File { path: PathBuf::from("t.toml"), line: 4 });
+    assert_eq!(resolved.source("retained_drivers"), &Source::Default);
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let resolved = layers("", &[("TANIST_WORKER_CORES", "")]).resolve(&Flags::<WorkerSettings>::default()).unwrap();
+    assert_eq!(resolved.source("cores"), &Source::Default);
+}
+
+#[test]
+fn lists_are_read_from_every_source() {
+    let from_file = layers("masters = [\"a:1\", \"b:2\"]", &[]).resolve(&Flags::<ClusterSettings>::default()).unwrap();
+    let from_env = layers("", &[("TANIST_MASTERS", "a:1, b:2")]).resolve(&Flags::<ClusterSettings>::default()).unwrap();
+    assert_eq!(from_file.settings.masters, from_env.settings.masters);
+    let file = "[worker]\nresources = { gpu = 2 }\ndiscovery_scripts = { gpu = \"/find\" }";
+    let worker = layers(file, &[]).resolve(&Flags::<WorkerSettings>::default()).unwrap().settings;
+    assert_eq!(worker.resources.get("gpu"), Some(&2));
+    assert_eq!(worker.discovery_scripts.get("gpu"), Some(&PathBuf::from("/find")));
+}
+
+/// Field, value, where it came from, what is allowed: every one of them in every complaint.
+#[test]
+fn complaints_name_key_value_source_and_what_is_allowed() {
+    let table: [(&str, &str, &[&str]); 11] = [
+        ("memory", "512", &["worker.memory = \"512\"", "flag --memory", "at least 1 MiB with its unit"]),
+        ("memory", "1023k", &["worker.memory = \"1023k\"", "at least 1 MiB"]),
+        ("cores", "0", &["worker.cores = \"0\"", "flag --cores", "at least 1"]),
+        ("id", "", &["worker.id = \"\"", "flag --id", "1 to 200 bytes without white space"]),
+        ("id_pattern", "my worker", &["worker.id_pattern = \"my worker\"", "Whitespace is not allowed"]),
+        ("id_pattern", "%9$s", &["worker.id_pattern = \"%9$s\"", "%0<width>d"]),
+        ("port", "65536", &["worker.port = \"65536\"", "flag --port", "from 0 to 65535"]),
+        ("driver_terminate_timeout", "2h", &["worker.driver_terminate_timeout = \"2h\"", "at most 1h"]),
+        ("supervise_backoff_cap", "10ms", &["worker.supervise_backoff_cap = \"10ms\"", "at least 1s"]),
+        ("discovery_scripts", "gpu=/x", &["worker.discovery_scripts = \"gpu=/x\"", "\"gpu\" is not among them"]),
+        ("resources", "gpu=2", &["worker.resources = \"gpu=2\"", "nothing tells those of \"gpu\""]),
+    ];
+    for (key, value, wanted) in table {
+        let text = complaint(&layers("", &[]), &Flags::<WorkerSettings>::default().with(key, value));
+        for part in wanted {
+            assert!(text.contains(part), "{key}={value}: {part:?} is missing in {text}");
+        }
+    }
+}
+
+#[test]
+fn timers_that_do_not_go_together_are_refused() {
+    let table: [(&str, &[&str]); 6] = [
+        ("worker_timeout = \"100ms\"", &["master.worker_timeout = \"100ms\"", "t.toml:2", "4 heartbeats fit"]),
+        ("app_gone_grace = \"20min\"", &["master.app_gone_grace", "at most master.app_timeout, which is 10min"]),
+        ("recovery_timeout = \"1h\"", &["master.recovery_timeout = \"1h\"", "at most master.app_timeout"]),
+        ("recovery_timeout = 0", &["master.recovery_timeout = \"0s\"", "longer than 0"]),
+        ("mass_loss_percent = 0", &["master.mass_loss_percent = \"0\"", "from 1 to 100"]),
+        ("app_number_modulo = 999", &["master.app_number_modulo = \"999\"", "at least 1000"]),
+    ];
+    for (line, wanted) in table {
+        let text = complaint(&layers(&format!("[master]\n{line}"), &[]), &Flags::<MasterSettings>::default());
+        for part in wanted {
+            assert!(text.contains(part), "{line}: {part:?} is missing in {text}");
+        }
+    }
+    let pattern = layers("[master]\ndriver_id_pattern = \"my driver\"", &[]);
+    let text = complaint(&pattern, &Flags::<MasterSettings>::default());
+    assert!(text.contains("\"my driver\"") && text.contains("Whitespace is not allowed"), "T-MS-24: {text}");
+}
+
+#[test]
+fn a_value_of_a_variable_is_blamed_on_the_variable() {
+    let text =
+        complaint(&layers("", &[("TANIST_MASTER_PORT", "tcp://10.0.0.1:7077")]), &Flags::<MasterSettings>::default());
+    assert!(text.contains("master.port = \"tcp://10.0.0.1:7077\""), "{text}");
+    assert!(text.contains("environment variable TANIST_MASTER_PORT"), "{text}");
+    let raw = Environment::new([(OsString::from("TANIST_WORKER_HOST"), OsString::from_vec(vec![0xff]))]);
+    let text = complaint(&Layers { file: None, env: raw }, &Flags::<WorkerSettings>::default());
+    assert!(text.contains("worker.host") && text.contains("UTF-8"), "{text}");
+}
+
+#[test]
+fn unknown_keys_are_named_with_line_and_nearest_key() {
+    let table = [
+        (
+            "[master]\nworker_timout = \"60s\"",
+            "t.toml:2: unknown key \"master.worker_timout\"; did you mean \"master.worker_timeout\"?",
+        ),
+        ("worker_timeout = 5", "t.toml:1: unknown key \"worker_timeout\"; did you mean \"master.worker_timeout\"?"),
+        ("\n\n[mastr]\nport = 1", "t.toml:3: unknown key \"mastr\"; did you mean \"masters\"?"),
+        ("[worker.resource.gpu]\namount = 1", "unknown key \"worker.resource\"; did you mean \"worker.resources\"?"),
+        ("zzzzzzzz = 1", "t.toml:1: unknown key \"zzzzzzzz\""),
+    ];
+    for (text, wanted) in table {
+        let complaint = ConfigFile::parse(Path::new("t.toml"), text).unwrap_err().to_string();
+        assert!(complaint.contains(wanted), "{text:?}: {complaint}");
+    }
+    let complaint = ConfigFile::parse(Path::new("t.toml"), "zzzzzzzz = 1").unwrap_err().to_string();
+    assert!(!complaint.contains("did you mean"), "nothing is near: {complaint}");
+}
+
+#[test]
+fn files_that_are_no_configuration_are_refused() {
+    let broken = ConfigFile::parse(Path::new("t.toml"), "[master]\nport = = 1").unwrap_err().to_string();
+    assert!(broken.contains("t.toml") && broken.contains("line 2"), "{broken}");
+    let date = ConfigFile::parse(Path::new("t.toml"), "[master]\nport = 2026-01-01").unwrap_err().to_string();
+    assert!(date.contains("t.toml:2: master.port is a TOML datetime"), "{date}");
+    let missing = ConfigFile::read(Path::new("/no/such/file.toml")).unwrap_err().to_string();
+    assert!(missing.contains("/no/such/file.toml"), "{missing}");
+}
+
+#[test]
+fn everything_wrong_in_a_file_is_told_at_once() {
+    let file = layers("[master]\nport = 99999\n[worker]\nmemory = 512\ncores = 0", &[]);
+    let text = file.check_file().unwrap_err().to_string();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    for part in ["master.port = \"99999\" (from t.toml:2)", "worker.memory = \"512\" (from t.toml:4)", "worker.cores"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+}
+
+#[test]
+fn variables_that_are_no_setting_are_noticed() {
+    let unknown = layers("", &[("TANIST_MASTER_PROT", "1"), ("TANIST_PROCESS", "x"), ("TANIST_WORKER_PORT", "1")])
+        .unknown_variables();
+    assert_eq!(unknown, [("TANIST_MASTER_PROT".to_owned(), Some("TANIST_MASTER_PORT".to_owned()))]);
+}
+
+#[test]
+fn every_default_is_shown_in_a_form_that_reads_the_same() {
+    fn check<S: Section + std::fmt::Debug>() {
+        let defaults = S::defaults();
+        for setting in S::SETTINGS {
+            let mut read = S::defaults();
+            let shown = (setting.show)(&defaults);
+            (setting.set)(&mut read, std::slice::from_ref(&shown))
+                .unwrap_or_else(|error| panic!("{}: {error:?}", setting.key));
+            assert_eq!((setting.show)(&read), shown, "{}", setting.key);
+            assert!(!setting.help.trim().is_empty(), "{}", setting.key);
+        }
+        assert!(defaults.conflicts().is_empty(), "{:?}", defaults.conflicts());
+    }
+    check::<SharedSettings>();
+    check::<ClusterSettings>();
+    check::<ClientSettings>();
+    check::<MasterSettings>();
+    check::<WorkerSettings>();
+}

@@ -1,0 +1,186 @@
+//! Results on standard output: a table for people, or JSON for programs.
+//!
+//! Colours only on a terminal and without `NO_COLOR`. Nothing is wrapped or cut: ids are there to be copied.
+
+use std::io::{self, ErrorKind, IsTerminal, Write as _};
+
+use anyhow::Context as _;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::config::OutputFormat;
+use crate::exit::Failure;
+
+/// Whether this stream wants colours.
+pub(crate) fn colour(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused
+}
+
+/// How results are to look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: OutputFormat,
+    terminal: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// For standard output.
+    pub(crate) fn new(format: OutputFormat) -> Self {
+        Self { format, terminal: io::stdout().is_terminal(), colour: colour(&io::stdout()) }
+    }
+
+    /// As for a pipe.
+    #[cfg(test)]
+    pub(crate) fn plain(format: OutputFormat) -> Self {
+        Self { format, terminal: false, colour: false }
+    }
+
+    /// Whether people are to read it.
+    pub(crate) fn is_table(self) -> bool {
+        self.format == OutputFormat::Table
+    }
+
+    /// Shows items: as a table of these columns, or as a JSON array.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn items<T: Serialize>(self, items: &[T], columns: &[Column<T>]) -> Result<(), Failure> {
+        match self.format {
+            OutputFormat::Json => self.json(items),
+            OutputFormat::Table => print(&self.table(items, columns)),
+        }
+    }
+
+    /// Shows one thing: as these lines, or as a JSON object.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub(crate) fn item<T: Serialize>(self, item: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match self.format {
+            OutputFormat::Json => self.json(item),
+            OutputFormat::Table => print(&text(item)),
+        }
+    }
+
+    fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Failure> {
+        let text = if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+        print(&text.context("writing the result as JSON")?)
+    }
+
+    /// The table as text, without the final line break.
+    pub(crate) fn table<T>(self, items: &[T], columns: &[Column<T>]) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
+        if self.colour {
+            table.enforce_styling();
+        }
+        let header = |column: &Column<T>| {
+            let cell = Cell::new(column.name);
+            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        };
+        table.set_header(columns.iter().map(header));
+        for item in items {
+            table.add_row(columns.iter().map(|column| self.cell((column.value)(item), column.is_state)));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.trim_fmt()
+    }
+
+    fn cell(self, text: String, is_state: bool) -> Cell {
+        let colour = state_colour(&text).filter(|_| self.colour && is_state);
+        let cell = Cell::new(text);
+        if let Some(colour) = colour { cell.fg(colour) } else { cell }
+    }
+}
+
+/// One column of a table of `T`.
+pub(crate) struct Column<T> {
+    name: &'static str,
+    value: fn(&T) -> String,
+    is_state: bool,
+}
+
+impl<T> Column<T> {
+    /// A column with this heading.
+    pub(crate) const fn new(name: &'static str, value: fn(&T) -> String) -> Self {
+        Self { name, value, is_state: false }
+    }
+
+    /// A column of states, coloured by what they mean.
+    pub(crate) const fn state(name: &'static str, value: fn(&T) -> String) -> Self {
+        Self { name, value, is_state: true }
+    }
+}
+
+fn state_colour(state: &str) -> Option<Color> {
+    match state {
+        "ALIVE" | "RUNNING" | "FINISHED" => Some(Color::Green),
+        "FAILED" | "ERROR" | "DEAD" | "LOST" => Some(Color::Red),
+        "SUBMITTED" | "WAITING" | "RELAUNCHING" | "RECOVERING" | "UNKNOWN" | "UNREACHABLE" | "SUSPENDED"
+        | "DECOMMISSIONED" | "ALIVE, no new work" => Some(Color::Yellow),
+        _ => None,
+    }
+}
+
+/// Writes a text and a line break to standard output. A reader that has had enough (`| head`) is no failure.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("writing to standard output").into())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Tells the person at the terminal something that is no result, on standard error. If that is closed, nobody listens.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Item {
+        id: &'static str,
+        state: &'static str,
+    }
+
+    const COLUMNS: [Column<Item>; 2] =
+        [Column::new("ID", |item| item.id.to_owned()), Column::state("STATE", |item| item.state.to_owned())];
+
+    fn output(terminal: bool, colour: bool) -> Output {
+        Output { format: OutputFormat::Table, terminal, colour }
+    }
+
+    #[test]
+    fn piped_tables_are_plain_columns() {
+        let items = [Item { id: "driver-20260102030405-0000", state: "RUNNING" }, Item { id: "d", state: "FAILED" }];
+        assert_eq!(
+            output(false, false).table(&items, &COLUMNS),
+            "ID                          STATE\n\
+             driver-20260102030405-0000  RUNNING\n\
+             d                           FAILED"
+        );
+        assert_eq!(output(false, false).table(&[], &COLUMNS), "ID  STATE");
+    }
+
+    #[test]
+    fn colours_only_where_wanted() {
+        let items = [Item { id: "RUNNING", state: "RUNNING" }];
+        let plain = output(true, false).table(&items, &COLUMNS);
+        assert!(!plain.contains('\u{1b}'), "{plain:?}");
+        let coloured = output(true, true).table(&items, &COLUMNS);
+        assert_eq!(coloured.matches("\u{1b}[38;5;10mRUNNING").count(), 1, "states only: {coloured:?}");
+    }
+}

@@ -1,0 +1,321 @@
+//! One request on its way to the leader: tries, hints, and the record of what each master said.
+//!
+//! Here it is also decided whether a request that alters something may have taken effect although nobody said so: it
+//! may as soon as one master was sent it and did not conclusively turn it away.
+
+use std::sync::Mutex;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tonic::{Code, Status};
+
+use tanist_core::model::{LeaderInfo, MasterRole};
+use tanist_core::msg::{ClientReply, ClientRequest};
+use tanist_proto::convert::{Call, DecodeError};
+use tanist_proto::limits::MAX_MESSAGE_BYTES;
+use tanist_proto::v1;
+use tanist_proto::v1::operator_service_client::OperatorServiceClient;
+use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
+
+use super::{ANSWER_DEADLINE, Masters};
+use crate::error::{Attempts, ClientError};
+use crate::net::{is_passing, lock, never_sent, status_reason, within};
+use crate::retry;
+
+/// How often in a row a standby's word about the leader is followed before all masters are asked anew.
+const HINTS_FOLLOWED: usize = 3;
+
+/// One try: what came of it, and whether another one may help.
+type Tried<T> = Result<T, backoff::Error<ClientError>>;
+
+/// One request with what came of its tries so far.
+pub(super) struct Search<'a> {
+    masters: &'a Masters,
+    call: &'static str,
+    /// Whether the request alters something: that it may have been heard matters then.
+    alters: bool,
+    record: Mutex<Record>,
+}
+
+/// What came of the tries so far.
+#[derive(Default)]
+struct Record {
+    attempts: Attempts,
+    /// A master was sent the request and has not conclusively turned it away. Never taken back.
+    in_doubt: bool,
+    /// The master that has been sent the request and has not answered yet.
+    under_way: Option<String>,
+}
+
+/// Why one try at one master came to nothing.
+enum Failure {
+    /// Perhaps later, perhaps elsewhere.
+    Passing(String),
+    /// Wherever and however often it is asked.
+    Final(ClientError),
+}
+
+impl<'a> Search<'a> {
+    /// A question of which nothing comes but an answer.
+    pub(super) fn question(masters: &'a Masters, call: &'static str) -> Self {
+        Self { masters, call, alters: false, record: Mutex::default() }
+    }
+
+    /// The way of this request.
+    pub(super) fn request(masters: &'a Masters, request: &ClientRequest) -> Self {
+        Self { alters: alters(request), ..Self::question(masters, call_name(request)) }
+    }
+
+    /// Tries until the deadline. The last try may be under way as it passes: it is cut off then.
+    pub(super) async fn persist<T, F, Fut>(&self, ask: F) -> Result<T, ClientError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Tried<T>>,
+    {
+        let deadline = self.masters.deadline;
+        if let Ok(outcome) = tokio::time::timeout(deadline, retry::until(deadline, ask)).await {
+            return outcome;
+        }
+        let cut_off = lock(&self.record).under_way.take();
+        if let Some(address) = cut_off {
+            self.doubt();
+            self.note(&address, "no answer when the time was up".to_owned());
+        }
+        Err(self.unanswered())
+    }
+
+    /// One try to have the request answered by the leader.
+    pub(super) async fn ask_leader(&self, request: &ClientRequest) -> Tried<ClientReply> {
+        let known = self.masters.last_leader();
+        let Some(mut address) = (match known {
+            Some(address) => Some(address),
+            None => self.find().await.map(|(address, _)| address),
+        }) else {
+            return Err(self.passing());
+        };
+        for _ in 0..HINTS_FOLLOWED {
+            // Boxed: the states of all calls together are too large to be handed around.
+            let hint = match Box::pin(self.ask(&address, request)).await {
+                Ok(ClientReply::NotLeading(answer)) => {
+                    self.note(&address, standing(answer.role, answer.leader.as_ref()));
+                    answer.leader
+                }
+                Ok(reply) => {
+                    self.masters.remember_leader(Some(&address));
+                    return Ok(reply);
+                }
+                Err(Failure::Final(error)) => {
+                    return Err(backoff::Error::permanent(self.unless_in_doubt(&address, error)));
+                }
+                Err(Failure::Passing(reason)) => {
+                    self.note(&address, reason);
+                    None
+                }
+            };
+            self.masters.remember_leader(None);
+            match hint.map(|leader| leader.address).filter(|hinted| *hinted != address) {
+                Some(hinted) => address = hinted,
+                None => break,
+            }
+        }
+        Err(self.passing())
+    }
+
+    /// One try to learn who leads.
+    pub(super) async fn leader(&self) -> Tried<LeaderInfo> {
+        let Some((address, told)) = self.find().await else { return Err(self.passing()) };
+        if let Some(leader) = told {
+            return Ok(leader);
+        }
+        // Only named by a standby: the leader itself has the last word.
+        match self.masters.ask_who_leads(&address).await {
+            Ok(answer) if answer.role.leads() => answer.leader.ok_or_else(|| self.passing()),
+            Ok(answer) => {
+                self.note(&address, standing(answer.role, answer.leader.as_ref()));
+                Err(self.passing())
+            }
+            Err(reason) => {
+                self.note(&address, reason);
+                Err(self.passing())
+            }
+        }
+    }
+
+    /// One try to have a view: the leader's, else anybody's.
+    pub(super) async fn state(&self) -> Tried<v1::ClusterState> {
+        let leader = self.find().await.map(|(address, _)| address);
+        for address in leader.iter().chain(self.masters.list.addresses()) {
+            match self.masters.state_of(address).await {
+                Ok(state) => return Ok(state),
+                Err(error) => self.note(address, reason_of(error)),
+            }
+        }
+        Err(self.passing())
+    }
+
+    /// Asks all masters at once: the first that leads with what it says of itself, else the one named with the highest
+    /// term.
+    async fn find(&self) -> Option<(String, Option<LeaderInfo>)> {
+        let ask = async |address: &'a String| (address, self.masters.ask_who_leads(address).await);
+        let mut answers: FuturesUnordered<_> = self.masters.list.addresses().iter().map(ask).collect();
+        let mut named: Option<LeaderInfo> = None;
+        while let Some((address, answer)) = answers.next().await {
+            match answer {
+                Ok(answer) if answer.role.leads() => return Some((address.clone(), answer.leader)),
+                Ok(answer) => {
+                    self.note(address, standing(answer.role, answer.leader.as_ref()));
+                    named = named.into_iter().chain(answer.leader).max_by_key(|leader| leader.term.rank());
+                }
+                Err(reason) => self.note(address, reason),
+            }
+        }
+        named.map(|leader| (leader.address, None))
+    }
+
+    async fn ask(&self, address: &str, request: &ClientRequest) -> Result<ClientReply, Failure> {
+        // Connected before anything is sent: what is cut off up to here has not been heard.
+        let is_new = self.alters && self.masters.last_leader().as_deref() != Some(address);
+        if is_new {
+            self.masters.connect(address).await.map_err(Failure::Passing)?;
+        }
+        let channel = self.masters.channel(address).map_err(Failure::Final)?;
+        let mut submission = SubmissionServiceClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut operator = OperatorServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        match Call::from(request) {
+            Call::SubmitDriver(request) => self.reply(address, submission.submit_driver(*request)).await,
+            Call::KillDriver(request) => self.reply(address, submission.kill_driver(request)).await,
+            Call::KillAllDrivers(request) => self.reply(address, submission.kill_all_drivers(request)).await,
+            Call::DriverStatus(request) => self.reply(address, submission.driver_status(request)).await,
+            Call::ClearCompleted(request) => self.reply(address, submission.clear_completed(request)).await,
+            Call::Ready(request) => self.reply(address, submission.ready(request)).await,
+            Call::KillApplication(request) => self.reply(address, operator.kill_application(request)).await,
+            Call::DecommissionHosts(request) => self.reply(address, operator.decommission_hosts(request)).await,
+        }
+    }
+
+    async fn reply<T>(
+        &self,
+        address: &str,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<ClientReply, Failure>
+    where
+        ClientReply: TryFrom<T, Error = DecodeError>,
+    {
+        let (call_name, address_text) = (self.call, address.to_owned());
+        lock(&self.record).under_way = Some(address.to_owned());
+        let answer = within(ANSWER_DEADLINE, call).await;
+        lock(&self.record).under_way = None;
+        if answer.as_ref().is_err_and(may_have_acted) {
+            self.doubt();
+        }
+        let reply = match answer {
+            Ok(reply) => reply,
+            Err(status) if is_passing(status.code()) => return Err(Failure::Passing(status_reason(&status))),
+            Err(status) => {
+                let reason = status_reason(&status);
+                let error = ClientError::CallRefused { call: call_name, address: address_text, reason };
+                return Err(Failure::Final(error));
+            }
+        };
+        ClientReply::try_from(reply).map_err(|error| {
+            self.doubt();
+            let reason = error.to_string();
+            Failure::Final(ClientError::BadAnswer { call: call_name, address: address_text, reason })
+        })
+    }
+
+    fn note(&self, address: &str, outcome: String) {
+        tracing::debug!(call = self.call, master = address, outcome, "master did not act");
+        lock(&self.record).attempts.note(address, outcome);
+    }
+
+    /// From here on nobody can say that the request had no effect, if it is one that has effects.
+    fn doubt(&self) {
+        lock(&self.record).in_doubt |= self.alters;
+    }
+
+    /// An error that ends the search says nothing of what an earlier try may have done.
+    fn unless_in_doubt(&self, address: &str, error: ClientError) -> ClientError {
+        if !lock(&self.record).in_doubt {
+            return error;
+        }
+        self.note(address, reason_of(error));
+        self.unanswered()
+    }
+
+    /// What is known when no leader has answered.
+    fn unanswered(&self) -> ClientError {
+        let (call, record) = (self.call, lock(&self.record));
+        let attempts = record.attempts.clone();
+        if record.in_doubt {
+            ClientError::OutcomeUnknown { call, attempts }
+        } else {
+            ClientError::NoLeader { call, deadline: self.masters.deadline, attempts }
+        }
+    }
+
+    fn passing(&self) -> backoff::Error<ClientError> {
+        backoff::Error::transient(self.unanswered())
+    }
+}
+
+/// Whether a master that answered so, or did not answer, may have acted on the request all the same. Masters say the
+/// other codes before they act.
+fn may_have_acted(status: &Status) -> bool {
+    let open = matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Aborted
+            | Code::Unknown
+            | Code::Internal
+            | Code::DataLoss
+            | Code::OutOfRange
+    );
+    open && !never_sent(status)
+}
+
+/// Whether a request changes anything but what its sender knows.
+fn alters(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::SubmitDriver { .. }
+        | ClientRequest::KillDriver { .. }
+        | ClientRequest::KillAllDrivers
+        | ClientRequest::ClearCompleted
+        | ClientRequest::KillApplication { .. }
+        | ClientRequest::DecommissionHosts { .. } => true,
+        ClientRequest::DriverStatus { .. } | ClientRequest::Ready => false,
+    }
+}
+
+/// `standby, no leader known`
+fn standing(role: MasterRole, leader: Option<&LeaderInfo>) -> String {
+    let role = role.name().to_lowercase();
+    match leader {
+        None => format!("{role}, no leader known"),
+        Some(leader) => format!("{role}, says that {} leads", leader.address),
+    }
+}
+
+/// The cause alone: the address stands before it already.
+fn reason_of(error: ClientError) -> String {
+    match error {
+        ClientError::CallRefused { reason, .. } | ClientError::BadAnswer { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}
+
+/// The call that carries a request.
+fn call_name(request: &ClientRequest) -> &'static str {
+    match request {
+        ClientRequest::SubmitDriver { .. } => "SubmitDriver",
+        ClientRequest::KillDriver { .. } => "KillDriver",
+        ClientRequest::KillAllDrivers => "KillAllDrivers",
+        ClientRequest::DriverStatus { .. } => "DriverStatus",
+        ClientRequest::ClearCompleted => "ClearCompleted",
+        ClientRequest::Ready => "Ready",
+        ClientRequest::KillApplication { .. } => "KillApplication",
+        ClientRequest::DecommissionHosts { .. } => "DecommissionHosts",
+    }
+}

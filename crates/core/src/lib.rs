@@ -1,0 +1,29 @@
+//! The decisions of Tanist: pure state machines, and nothing else.
+//!
+//! **The rule of this crate**: events go in together with the current time, effects come out. No clock, no network, no
+//! file, no thread, no `async`, no global, no randomness of its own, no iteration in random order. Whoever carries the
+//! effects out — the real processes, the simulator, the model checker — decides nothing.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`], [`units`], [`time`], [`rng`] | the small words: names, amounts, clocks, the seeded generator |
+//! | [`model`] | what is managed: applications, drivers, executors, workers, resources |
+//! | [`msg`] | what is said between master, worker, application client and submitter |
+//! | [`record`] | what is durable |
+//! | [`master`] | role, registry, scheduling, recovery |
+//! | [`worker`] | which master to obey, launches, reports, clean-up |
+//! | [`app`] | an application's view of its registration and executors |
+//! | [`tracking`] | finding and following the leader, shared by worker and application client |
+
+pub mod app;
+mod ended;
+pub mod ids;
+pub mod master;
+pub mod model;
+pub mod msg;
+pub mod record;
+pub mod rng;
+pub mod time;
+pub mod tracking;
+pub mod units;
+pub mod worker;

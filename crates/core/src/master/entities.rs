@@ -1,0 +1,200 @@
+//! The leader's records in memory: what is durable plus what only lives with the term.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::view::ExecutorView;
+use crate::ended::EndedExecutors;
+use crate::ids::{AppId, Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
+use crate::model::{Booking, DriverState, ExecutorState, WorkerState};
+use crate::record::{AppRecord, DriverRecord, WorkerRecord};
+use crate::time::{Mono, Wall};
+
+/// A worker that is not lost.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// The durable part.
+    pub(super) record: WorkerRecord,
+    /// ALIVE, or UNKNOWN until it has reported in this term.
+    pub(super) unknown: bool,
+    /// The last registration that was taken; one of the same process with a lower number was overtaken by it.
+    pub(super) registration: u64,
+    /// When its own endpoint was last found to be answered by it.
+    pub(super) proven_alive: Option<Mono>,
+    /// The session to talk on; none while it is cut off.
+    pub(super) session: Option<SessionId>,
+    /// When it was last heard, or announced to.
+    pub(super) last_heard: Mono,
+    /// The same for people.
+    pub(super) last_heard_wall: Wall,
+    /// It has disk space for new work.
+    pub(super) accepts_work: bool,
+    /// Live executors placed here.
+    pub(super) executors: BTreeSet<ExecutorRef>,
+    /// Live driver attempts placed here.
+    pub(super) drivers: BTreeSet<DriverId>,
+    /// Work that was told to end and still occupies its booking until the worker reports the end.
+    pub(super) leaving: BTreeMap<Leaving, Booking>,
+}
+
+/// Something that is ending on a worker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leaving {
+    /// An executor of a live or an ended application.
+    Executor(ExecutorRef),
+    /// A driver attempt that was replaced, or whose driver is not known.
+    Driver(DriverId, Attempt),
+}
+
+impl Worker {
+    pub(super) fn new(record: WorkerRecord, last_heard: Mono, last_heard_wall: Wall) -> Self {
+        Self {
+            record,
+            unknown: false,
+            registration: 0,
+            proven_alive: None,
+            session: None,
+            last_heard,
+            last_heard_wall,
+            accepts_work: true,
+            executors: BTreeSet::new(),
+            drivers: BTreeSet::new(),
+            leaving: BTreeMap::new(),
+        }
+    }
+
+    /// `host:port` of its own endpoint.
+    pub(super) fn endpoint(&self) -> String {
+        endpoint_of(&self.record)
+    }
+
+    /// The state as shown.
+    pub(super) fn state(&self) -> WorkerState {
+        if self.record.decommissioned {
+            WorkerState::Decommissioned
+        } else if self.unknown {
+            WorkerState::Unknown
+        } else {
+            WorkerState::Alive
+        }
+    }
+
+    /// Whether new work may be placed here now: it must be able to hear of it at once.
+    pub(super) fn schedulable(&self) -> bool {
+        self.session.is_some() && !self.unknown && !self.record.decommissioned && self.accepts_work
+    }
+}
+
+/// `host:port`, IPv6 addresses in brackets.
+pub(super) fn endpoint_of(record: &WorkerRecord) -> String {
+    if record.host.contains(':') && !record.host.starts_with('[') {
+        format!("[{}]:{}", record.host, record.port)
+    } else {
+        format!("{}:{}", record.host, record.port)
+    }
+}
+
+/// A lost worker, listed for a while (HB-04).
+#[derive(Debug)]
+pub(super) struct DeadWorker {
+    pub(super) record: WorkerRecord,
+    pub(super) last_heard: Mono,
+    pub(super) last_heard_wall: Wall,
+}
+
+/// An application that has not ended.
+#[derive(Debug)]
+pub(super) struct App {
+    /// The durable part.
+    pub(super) record: AppRecord,
+    /// What is known of its client.
+    pub(super) contact: Contact,
+    /// The last registration that was taken; one with a lower number was overtaken by it.
+    pub(super) registration: u64,
+    /// The session to talk on.
+    pub(super) session: Option<SessionId>,
+    /// When its client was last heard, or announced to.
+    pub(super) last_heard: Mono,
+    /// Live executors.
+    pub(super) executors: BTreeMap<ExecutorId, Executor>,
+    /// Numbers of executors that ended in this term. They never come back.
+    pub(super) ended: EndedExecutors,
+    /// The last ended ones, for people.
+    pub(super) ended_views: VecDeque<ExecutorView>,
+    /// Executors its client believes to have and that no worker has reported yet.
+    pub(super) claimed: BTreeSet<ExecutorId>,
+    /// The next number to give out; below the durable high-water mark.
+    pub(super) next_executor: ExecutorId,
+    /// Executor failures in a row (EX-03).
+    pub(super) failures: u32,
+    /// It has had an executor (RUNNING, AP-04).
+    pub(super) ran: bool,
+    /// Workers that ran something of it, to be told of its end (DIR-03).
+    pub(super) workers: BTreeSet<WorkerId>,
+}
+
+/// What is known of an application's client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// It has spoken in this term and its session is open, or has just closed.
+    Heard,
+    /// Known from before a change of leader; has not spoken.
+    Unknown,
+    /// Its session broke and its endpoint does not answer.
+    Unreachable,
+    /// Its session broke and its process is gone; it may restart until then.
+    Gone(Mono),
+}
+
+impl App {
+    pub(super) fn new(record: AppRecord, contact: Contact, now: Mono) -> Self {
+        let next_executor = if contact == Contact::Unknown { record.executor_ids_below } else { ExecutorId(0) };
+        Self {
+            record,
+            contact,
+            registration: 0,
+            session: None,
+            last_heard: now,
+            executors: BTreeMap::new(),
+            ended: EndedExecutors::default(),
+            ended_views: VecDeque::new(),
+            claimed: BTreeSet::new(),
+            next_executor,
+            failures: 0,
+            ran: false,
+            workers: BTreeSet::new(),
+        }
+    }
+
+    /// The id of the application.
+    pub(super) fn id(&self) -> &AppId {
+        &self.record.id
+    }
+}
+
+/// A live executor.
+#[derive(Debug)]
+pub(super) struct Executor {
+    pub(super) worker: WorkerId,
+    pub(super) profile: ProfileId,
+    pub(super) booking: Booking,
+    pub(super) state: ExecutorState,
+}
+
+/// A driver that has not ended.
+#[derive(Debug)]
+pub(super) struct Driver {
+    /// The durable part.
+    pub(super) record: DriverRecord,
+}
+
+impl Driver {
+    /// The state as shown; `unknown` = its worker has not reported in this term.
+    pub(super) fn state(&self, unknown: bool) -> DriverState {
+        match (&self.record.placement, self.record.attempt.0) {
+            (Some(_), _) if unknown => DriverState::Unknown,
+            (Some(_), _) => DriverState::Running,
+            (None, 0) => DriverState::Submitted,
+            (None, _) => DriverState::Relaunching,
+        }
+    }
+}

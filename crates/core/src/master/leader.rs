@@ -1,0 +1,350 @@
+//! Everything a leader holds for the length of its term, and the one match over events.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::config::MasterConfig;
+use super::effect::Effect;
+use super::entities::{App, DeadWorker, Driver, Worker};
+use super::event::{Event, Finding, Peer, Timer};
+use super::refuse;
+use super::schedule::Scheduler;
+use crate::ids::{
+    AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, RequestId, SessionId, Term, WorkerId, time_stamp,
+};
+use crate::model::{LeaderInfo, MasterRole};
+use crate::msg::{AppNotice, AppToMaster, Fenced, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster};
+use crate::record::{Change, DoneApp, DoneDriver};
+use crate::rng::Rng;
+use crate::time::{Mono, Now, Wall};
+
+/// What one event is handled with.
+pub(super) struct Ctx<'a> {
+    pub(super) config: &'a MasterConfig,
+    pub(super) rng: &'a mut Rng,
+    pub(super) now: Now,
+    pub(super) effects: &'a mut Vec<Effect>,
+}
+
+impl Ctx<'_> {
+    /// Makes changes durable together.
+    pub(super) fn persist(&mut self, changes: Vec<Change>) {
+        self.effects.push(Effect::Persist(changes));
+    }
+
+    /// Makes one change durable.
+    pub(super) fn persist_one(&mut self, change: Change) {
+        self.persist(vec![change]);
+    }
+
+    pub(super) fn say_to_worker(&mut self, session: SessionId, message: MasterToWorker) {
+        self.effects.push(Effect::ToWorker { session, message });
+    }
+
+    pub(super) fn say_to_app(&mut self, session: SessionId, message: MasterToApp) {
+        self.effects.push(Effect::ToApp { session, message });
+    }
+
+    pub(super) fn close(&mut self, session: SessionId) {
+        self.effects.push(Effect::CloseSession { session });
+    }
+
+    pub(super) fn arm(&mut self, timer: Timer, at: Mono) {
+        self.effects.push(Effect::Arm { timer, at });
+    }
+}
+
+/// The state of one term.
+#[derive(Debug)]
+pub(super) struct Leader {
+    /// How this master is named in this term.
+    pub(super) info: LeaderInfo,
+    /// RECOVERING, ALIVE or SUSPENDED.
+    pub(super) role: MasterRole,
+    /// The role to come back to from SUSPENDED.
+    pub(super) resumes_as: MasterRole,
+    pub(super) scheduler: Scheduler,
+    /// Nothing from before the change of leader is missing any more.
+    pub(super) complete: bool,
+    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    /// Which worker is at a host and port.
+    pub(super) places: BTreeMap<(String, u16), WorkerId>,
+    pub(super) dead_workers: BTreeMap<WorkerId, DeadWorker>,
+    pub(super) apps: BTreeMap<AppId, App>,
+    pub(super) app_tokens: BTreeMap<AppToken, AppId>,
+    pub(super) drivers: BTreeMap<DriverId, Driver>,
+    /// How many of them have a place.
+    pub(super) placed_drivers: u32,
+    pub(super) done_apps: VecDeque<DoneApp>,
+    pub(super) done_drivers: VecDeque<DoneDriver>,
+    pub(super) requests: BTreeMap<RequestId, (DriverId, Wall)>,
+    pub(super) sessions: BTreeMap<SessionId, Peer>,
+    pub(super) quarantined: Vec<String>,
+    /// When workers were given up for silence, within the last minute (the mass-loss brake).
+    pub(super) recent_losses: VecDeque<Mono>,
+    next_command: CommandId,
+    next_app: u64,
+    next_driver: u64,
+}
+
+impl Leader {
+    pub(super) fn new(info: LeaderInfo, config: &MasterConfig) -> Self {
+        Self {
+            info,
+            role: MasterRole::Recovering,
+            resumes_as: MasterRole::Recovering,
+            scheduler: Scheduler::new(config.scheduler.clone()),
+            complete: false,
+            workers: BTreeMap::new(),
+            places: BTreeMap::new(),
+            dead_workers: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            app_tokens: BTreeMap::new(),
+            drivers: BTreeMap::new(),
+            placed_drivers: 0,
+            done_apps: VecDeque::new(),
+            done_drivers: VecDeque::new(),
+            requests: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            quarantined: Vec::new(),
+            recent_losses: VecDeque::new(),
+            next_command: CommandId(1),
+            next_app: 0,
+            next_driver: 0,
+        }
+    }
+
+    pub(super) fn term(&self) -> &Term {
+        &self.info.term
+    }
+
+    /// The one match over events of a leader.
+    pub(super) fn handle(&mut self, event: Event, ctx: &mut Ctx<'_>) {
+        if self.role == MasterRole::Suspended {
+            return self.handle_suspended(event, ctx);
+        }
+        match event {
+            Event::Worker { session, message } => self.worker_said(session, message, ctx),
+            Event::App { session, message } => self.app_said(session, message, ctx),
+            Event::SessionClosed { session } => self.session_closed(session, ctx),
+            Event::Probed { peer, finding } => self.probed(&peer, finding, ctx),
+            Event::Request { reply, request } => self.requested(reply, request, ctx),
+            Event::Timer(timer) => self.timer(timer, ctx),
+            Event::Suspended => {
+                self.resumes_as = self.role;
+                self.role = MasterRole::Suspended;
+            }
+            // Election is handled above this; a leader does not learn of itself, and resuming needs a suspension.
+            Event::Elected { .. } | Event::Deposed | Event::LeaderSeen(_) | Event::Resumed => {}
+        }
+    }
+
+    /// SUSPENDED: memory is kept, nothing is decided. What peers report is not acknowledged, so that they repeat it;
+    /// only that they live, that a session ended, and what is said only once is noted.
+    fn handle_suspended(&mut self, event: Event, ctx: &mut Ctx<'_>) {
+        match event {
+            Event::Resumed => {
+                self.role = self.resumes_as;
+                self.forgive_silence(ctx);
+                self.settle_recovery(ctx);
+                self.schedule(ctx);
+            }
+            // Not as a leader answers: a worker that counts on being heard by the leader must not count this.
+            Event::Worker { session, message: WorkerToMaster::Heartbeat { .. } } => {
+                self.note_worker_alive(session, ctx.now);
+                self.answer_worker_as_stranger(session, ctx);
+            }
+            Event::App { session, message: AppToMaster::Heartbeat } => {
+                self.note_app_alive(session, ctx.now);
+                self.answer_app_suspended(session, ctx);
+            }
+            Event::Worker { session, message: WorkerToMaster::Register(_) } => {
+                self.answer_worker_as_stranger(session, ctx);
+            }
+            Event::App { session, message: AppToMaster::Register(_) } => self.answer_app_suspended(session, ctx),
+            Event::Request { reply, .. } => refuse(MasterRole::Suspended, Some(&self.info), reply, ctx.effects),
+            Event::SessionClosed { session } => self.forget_session(session),
+            Event::Worker {
+                session,
+                message: once @ (WorkerToMaster::DriverStarted { .. } | WorkerToMaster::Decommissioning),
+            } => self.worker_said(session, once, ctx),
+            // Reports are repeated by their senders; requests of a client to its application must not vanish.
+            Event::App { session, .. } => ctx.close(session),
+            Event::Timer(timer) => ctx.arm(timer, ctx.now.mono + super::config::HOUSEKEEPING_EVERY / 60),
+            _ => {}
+        }
+    }
+
+    /// Neither taken nor refused: it hears of this term, and comes again knowing it. ha-protocol 4: a worker raises its own
+    /// epoch first and then says what it runs. What it has said before may be out of date in any degree, because until
+    /// then it was free to obey another leader.
+    pub(super) fn answer_worker_as_stranger(&self, session: SessionId, ctx: &mut Ctx<'_>) {
+        ctx.say_to_worker(session, MasterToWorker::Standby { leader: Some(self.info.clone()) });
+    }
+
+    fn answer_app_suspended(&self, session: SessionId, ctx: &mut Ctx<'_>) {
+        ctx.say_to_app(session, MasterToApp::Standby { leader: Some(self.info.clone()) });
+    }
+
+    fn timer(&mut self, timer: Timer, ctx: &mut Ctx<'_>) {
+        match timer {
+            Timer::Recovery => self.recovery_due(ctx),
+            Timer::Worker(id) => self.worker_due(&id, ctx),
+            Timer::App(id) => self.app_due(&id, ctx),
+            Timer::Housekeeping => self.housekeeping(ctx),
+        }
+    }
+
+    fn session_closed(&mut self, session: SessionId, ctx: &mut Ctx<'_>) {
+        match self.sessions.remove(&session) {
+            Some(Peer::Worker(id)) => self.worker_cut_off(&id, session, ctx),
+            Some(Peer::App(id)) => self.app_cut_off(&id, session, ctx),
+            None => {}
+        }
+    }
+
+    /// A session ended while nothing may be decided: noted, looked at when the lead is sure again.
+    fn forget_session(&mut self, session: SessionId) {
+        match self.sessions.remove(&session) {
+            Some(Peer::Worker(id)) => {
+                if let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.session == Some(session)) {
+                    worker.session = None;
+                    self.scheduler.worker_paused(&id, true);
+                }
+            }
+            Some(Peer::App(id)) => {
+                if let Some(app) = self.apps.get_mut(&id).filter(|app| app.session == Some(session)) {
+                    app.session = None;
+                    self.pause_app_if_due(&id);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn probed(&mut self, peer: &Peer, finding: Finding, ctx: &mut Ctx<'_>) {
+        match peer {
+            Peer::Worker(id) => self.worker_probed(id, finding, ctx),
+            Peer::App(id) => self.app_probed(id, finding, ctx),
+        }
+    }
+
+    /// Gives a command to a worker if it can hear it; what it misses is settled when it registers again.
+    pub(super) fn command(&mut self, worker: &WorkerId, body: WorkerCommand, ctx: &mut Ctx<'_>) {
+        let Some(session) = self.workers.get(worker).and_then(|worker| worker.session) else { return };
+        let command = Fenced { term: self.info.term.clone(), id: self.take_command_id(), body };
+        ctx.say_to_worker(session, MasterToWorker::Command(command));
+    }
+
+    /// Tells an application something if it can hear it; what it misses is settled when it registers again.
+    pub(super) fn notify(&mut self, app: &AppId, body: AppNotice, ctx: &mut Ctx<'_>) {
+        let Some(session) = self.apps.get(app).and_then(|app| app.session) else { return };
+        let notice = Fenced { term: self.info.term.clone(), id: self.take_command_id(), body };
+        ctx.say_to_app(session, MasterToApp::Notice(notice));
+    }
+
+    fn take_command_id(&mut self) -> CommandId {
+        let id = self.next_command;
+        self.next_command = id.next();
+        id
+    }
+
+    /// Binds a session to a peer; a former session of the peer is closed.
+    pub(super) fn bind_session(
+        &mut self,
+        session: SessionId,
+        peer: Peer,
+        former: Option<SessionId>,
+        ctx: &mut Ctx<'_>,
+    ) {
+        if let Some(former) = former.filter(|former| *former != session) {
+            self.sessions.remove(&former);
+            ctx.close(former);
+        }
+        self.sessions.insert(session, peer);
+    }
+
+    /// A new driver id (DR-02). The counter starts again in every term (RC-19), so ids are checked against those known.
+    pub(super) fn new_driver_id(&mut self, ctx: &Ctx<'_>) -> DriverId {
+        let stamp = time_stamp(ctx.now.wall);
+        let mut number = self.next_driver;
+        let text = || {
+            number += 1;
+            ctx.config.driver_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number - 1)])
+        };
+        let id = free_id(text, PLAIN_TRIES, DriverId::new, |id| self.knows_driver(id));
+        self.next_driver = number;
+        id
+    }
+
+    /// A new application id (AP-01).
+    pub(super) fn new_app_id(&mut self, name: &str, ctx: &Ctx<'_>) -> AppId {
+        if ctx.config.app_name_as_id {
+            let text = || id_from_name(name);
+            return free_id(text, 1, AppId::new, |id| self.knows_app(id));
+        }
+        let stamp = time_stamp(ctx.now.wall);
+        let mut next = self.next_app;
+        let text = || {
+            let number = ctx.config.app_number_modulo.map_or(next, |modulo| next % modulo.max(1));
+            next += 1;
+            ctx.config.app_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number)])
+        };
+        let id = free_id(text, PLAIN_TRIES, AppId::new, |id| self.knows_app(id));
+        self.next_app = next;
+        id
+    }
+
+    fn knows_driver(&self, id: &DriverId) -> bool {
+        self.drivers.contains_key(id) || self.done_drivers.iter().any(|done| done.id == *id)
+    }
+
+    pub(super) fn knows_app(&self, id: &AppId) -> bool {
+        self.apps.contains_key(id) || self.done_apps.iter().any(|done| done.id == *id)
+    }
+}
+
+/// So many tries with the plain pattern; one without a counter would never become unique.
+const PLAIN_TRIES: usize = 1000;
+
+/// Longest part of an application's name that becomes its id; leaves room for a suffix.
+const NAME_IN_ID_CHARS: usize = 40;
+
+/// The first text that is a free id: as it comes for so many tries, then with a suffix that makes it unique.
+fn free_id<Id>(
+    mut text: impl FnMut() -> String,
+    plain_tries: usize,
+    make: fn(&str) -> Result<Id, InvalidId>,
+    known: impl Fn(&Id) -> bool,
+) -> Id {
+    let mut attempt = 0usize;
+    loop {
+        let candidate = if attempt < plain_tries { text() } else { format!("{}-{attempt}", text()) };
+        if let Some(id) = make(&candidate).ok().filter(|id| !known(id)) {
+            return id;
+        }
+        attempt += 1;
+    }
+}
+
+/// An application's name as an id: lower case, without white space and what else an id may not hold (T-MS-28).
+fn id_from_name(name: &str) -> String {
+    let kept: String = name
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control() && *c != '/')
+        .flat_map(char::to_lowercase)
+        .take(NAME_IN_ID_CHARS)
+        .collect();
+    if kept.trim_matches('.').is_empty() { "app".to_owned() } else { kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::id_from_name;
+
+    #[test]
+    fn names_become_ids() {
+        assert_eq!(id_from_name(" spark - 45756 "), "spark-45756", "T-MS-28");
+        assert_eq!(id_from_name(".."), "app");
+        assert_eq!(id_from_name("A/b\u{7}"), "ab");
+    }
+}

@@ -1,0 +1,111 @@
+//! Looking for a master: whom to ask, and how often.
+
+use std::time::Duration;
+
+use super::link::Link;
+use super::retry::{QUICK_RETRIES, Schedule};
+use super::tracker::{State, Step, Tracker};
+use super::{Effect, LinkId, Timer};
+use crate::time::Mono;
+
+/// How long an open or opening session may stay without an answer before the next retry replaces it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One search for a master; there is at most one (WR-06).
+#[derive(Debug)]
+pub(super) struct Campaign {
+    pub(super) retries: u32,
+    /// Number of the alarm that is waited for.
+    alarm: u64,
+}
+
+impl Tracker {
+    pub(super) fn begin_campaign(&mut self, retries: u32, at_once: bool, now: Mono, steps: &mut Vec<Step>) {
+        self.campaign = Some(Campaign { retries, alarm: 0 });
+        if at_once {
+            self.attempt(now, steps);
+        }
+        self.arm_retry(now, steps);
+    }
+
+    /// The next retry comes no later than in the quick phase.
+    pub(super) fn stay_quick(&mut self, now: Mono, steps: &mut Vec<Step>) {
+        let Some(campaign) = &mut self.campaign else { return };
+        if campaign.retries >= QUICK_RETRIES {
+            campaign.retries = QUICK_RETRIES - 1;
+            self.arm_retry(now, steps);
+        }
+    }
+
+    fn arm_retry(&mut self, now: Mono, steps: &mut Vec<Step>) {
+        let Some(campaign) = &mut self.campaign else { return };
+        campaign.alarm = self.next_alarm;
+        self.next_alarm += 1;
+        let at = now + self.schedule.delay(campaign.retries);
+        steps.push(Step::Arm { timer: Timer::Retry(campaign.alarm), at });
+    }
+
+    pub(super) fn retry(&mut self, now: Mono, alarm: u64, steps: &mut Vec<Step>) {
+        let Some(campaign) = self.campaign.as_mut().filter(|campaign| campaign.alarm == alarm) else { return };
+        if Schedule::exhausted(campaign.retries, self.config.max_registration_retries) {
+            self.stop(steps);
+            steps.push(Step::GiveUp { reason: "All masters are unresponsive! Giving up.".to_owned() });
+            return;
+        }
+        campaign.retries = campaign.retries.saturating_add(1);
+        self.attempt(now, steps);
+        self.arm_retry(now, steps);
+    }
+
+    /// Whom to ask to register us now: all, while nobody has ever answered; after that one only.
+    pub(super) fn candidates(&self) -> Vec<String> {
+        match &self.state {
+            State::Bootstrapping { hinted } => {
+                without_repetition(self.config.masters.iter().chain(hinted).cloned().collect())
+            }
+            State::Connected(session) => vec![session.address.clone()],
+            State::Lost { address, .. } => vec![address.clone()],
+        }
+    }
+
+    pub(super) fn attempt(&mut self, now: Mono, steps: &mut Vec<Step>) {
+        for address in self.candidates() {
+            let open: Vec<(LinkId, Mono)> = self
+                .links
+                .iter()
+                .filter(|(_, link)| link.address == address)
+                .map(|(id, link)| (*id, link.since))
+                .collect();
+            let (stale, fresh): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|(_, since)| now - *since >= ANSWER_PATIENCE);
+            for (link, _) in stale {
+                self.close(link, steps);
+            }
+            if fresh.is_empty() {
+                self.connect(now, address, steps);
+            }
+        }
+        if matches!(self.state, State::Lost { .. }) {
+            let ask = |address: &String| Step::Do(Effect::AskLeader { address: address.clone() });
+            steps.extend(self.config.masters.iter().map(ask));
+        }
+    }
+
+    pub(super) fn connect(&mut self, now: Mono, address: String, steps: &mut Vec<Step>) {
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        self.links.insert(link, Link { address: address.clone(), since: now, registering_since: None, heard: None });
+        steps.push(Step::Do(Effect::Connect { link, address }));
+    }
+}
+
+/// Keeps the first of equal addresses.
+pub(super) fn without_repetition(addresses: Vec<String>) -> Vec<String> {
+    let mut once = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        if !once.contains(&address) {
+            once.push(address);
+        }
+    }
+    once
+}

@@ -1,0 +1,162 @@
+//! Drivers that must not outlive the isolation of their worker.
+
+use super::*;
+
+fn fragile() -> DriverDescription {
+    DriverDescription { on_isolation: OnIsolation::Kill, ..driver(true) }
+}
+
+fn is_isolation(effect: &Effect) -> bool {
+    matches!(effect, Effect::Warn(Trouble::Isolated { .. }))
+}
+
+/// Last proven word: the heartbeat at the registration, answered.
+fn cut_off_at_zero() -> (Bench, RunId) {
+    let mut bench = Bench::registered(config());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    let run = bench.run_driver(1, fragile());
+    bench.now = 1000;
+    bench.close();
+    (bench, run)
+}
+
+#[test]
+fn it_is_ended_before_the_master_may_start_it_elsewhere() {
+    let (mut bench, run) = cut_off_at_zero();
+    assert!(!bench.pass(Duration::from_millis(44_999)).contains(&Effect::Terminate { run }));
+    let effects = bench.pass(Duration::from_millis(1));
+    assert!(effects.contains(&Effect::Terminate { run }) && effects.iter().any(is_isolation));
+    assert!(!bench.pass(Duration::from_millis(9999)).contains(&Effect::Kill { run }));
+    assert!(bench.pass(Duration::from_millis(1)).contains(&Effect::Kill { run }), "55 s of 60 s");
+}
+
+#[test]
+fn other_drivers_run_on() {
+    let mut bench = Bench::registered(config());
+    let run = bench.run_driver(1, driver(true));
+    bench.close();
+    assert!(!bench.pass(Duration::from_hours(1)).contains(&Effect::Terminate { run }));
+}
+
+#[test]
+fn heartbeat_answers_put_the_end_off() {
+    let mut bench = Bench::registered(config());
+    let run = bench.run_driver(1, fragile());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    assert!(!bench.pass_with(Duration::from_hours(1), true).contains(&Effect::Terminate { run }));
+    // From now on the leader answers as one that is not sure of its lead.
+    let mut effects = Vec::new();
+    for _ in 0..4 {
+        effects.extend(bench.pass(Duration::from_secs(15)));
+        bench.say(MasterToWorker::Standby { leader: Some(leader(MASTER, 1)) });
+    }
+    assert!(effects.contains(&Effect::Terminate { run }), "it lives, but another may lead");
+}
+
+#[test]
+fn its_end_is_told_by_its_absence_and_not_as_a_final_state() {
+    let (mut bench, run) = cut_off_at_zero();
+    bench.pass(Duration::from_secs(46));
+    // A master is back while the driver is still ending: it is told that it runs.
+    bench.pass(Duration::from_secs(1));
+    bench.register();
+    assert!(bench.worker.view(Wall(0)).following.is_connected());
+    let session = bench.link;
+    let effects = bench.event(Event::Exited { run, code: 0 }).to_vec();
+    assert_eq!(outcomes(&effects), [], "SIGTERM may have made it 0");
+    assert!(effects.contains(&Effect::Track(tracking::Effect::Disconnect { link: session })));
+    let registration = said(&bench.register()).into_iter().find_map(|message| match message {
+        WorkerToMaster::Register(registration) => Some(registration),
+        _ => None,
+    });
+    assert_eq!(registration.unwrap().inventory, Inventory::default(), "registered again without it");
+    assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
+}
+
+#[test]
+fn one_that_waits_for_its_restart_is_not_started_again() {
+    let (mut bench, run) = cut_off_at_zero();
+    bench.now += 44_500;
+    bench.event(Event::Exited { run, code: 1 });
+    let effects = bench.pass(Duration::from_secs(20));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })));
+    assert!(bench.worker.view(Wall(0)).drivers.is_empty());
+}
+
+#[test]
+fn a_kill_that_was_asked_for_stays_one_and_is_not_later() {
+    let mut bench = Bench::registered(WorkerConfig { driver_terminate_timeout: Duration::from_mins(10), ..config() });
+    bench.say(MasterToWorker::HeartbeatSeen);
+    let run = bench.run_driver(1, fragile());
+    bench.command(WorkerCommand::KillDriver { driver: driver_id(), attempt: Attempt(1) });
+    bench.now = 1000;
+    bench.close();
+    assert!(bench.pass(Duration::from_secs(55)).contains(&Effect::Kill { run }), "not after ten minutes");
+    bench.event(Event::Exited { run, code: 137 });
+    let outcome = &bench.worker.view(Wall(0)).ended_drivers[0].outcome;
+    assert_eq!(outcome.as_ref().map(|outcome| outcome.state), Some(DriverState::Killed));
+}
+
+#[test]
+fn a_process_that_starts_after_the_deadline_is_killed_at_once() {
+    let mut bench = Bench::registered(config());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    bench.launch_driver(1, fragile());
+    let run = bench.run();
+    bench.event(Event::Prepared { run, ready: Ready::default() });
+    bench.now = 1000;
+    bench.close();
+    bench.pass(Duration::from_secs(58));
+    assert!(bench.event(Event::Started { run, pid: 1 }).contains(&Effect::Kill { run }));
+}
+
+#[test]
+fn a_leader_with_a_shorter_time_out_is_believed() {
+    let mut bench = Bench::registered(config());
+    let run = bench.run_driver(1, fragile());
+    (bench.epoch, bench.timeout) = (2, Duration::from_secs(20));
+    bench.event(Event::LeaderNotice(leader(MASTER, 2)));
+    bench.register();
+    bench.close();
+    assert!(bench.pass(Duration::from_secs(10)).contains(&Effect::Terminate { run }), "half of 20 s");
+}
+
+/// Both machines together: the arithmetic of isolation rests on what a suspended leader says.
+#[test]
+fn a_suspended_leader_does_not_answer_heartbeats_as_a_leader_does() {
+    use crate::master::{self, Master, MasterConfig};
+
+    let mut bench = Bench::new(config());
+    bench.event(Event::Start);
+    let mut master = Master::new(MasterConfig::new().unwrap(), 1);
+    let session = SessionId(1);
+    let mut answers = |bench: &Bench, event| {
+        let mut effects = Vec::new();
+        master.handle(bench.at(), event, &mut effects);
+        let answers = effects.into_iter().filter_map(|effect| match effect {
+            master::Effect::ToWorker { message, .. } => Some(message),
+            _ => None,
+        });
+        answers.collect::<Vec<_>>()
+    };
+    let elected = master::Event::Elected { leader: leader(MASTER, 1), recovered: Box::default() };
+    answers(&bench, elected);
+    // First it hears of the term, then it is taken.
+    for _ in 0..2 {
+        let link = bench.link;
+        let message = said(bench.event(Event::LinkOpened { link })).remove(0);
+        for answer in answers(&bench, master::Event::Worker { session, message }) {
+            bench.say(answer);
+        }
+    }
+    assert!(bench.worker.view(Wall(0)).following.is_connected());
+    let heartbeat = || master::Event::Worker { session, message: WorkerToMaster::Heartbeat { accepts_work: true } };
+    assert_eq!(answers(&bench, heartbeat()), [MasterToWorker::HeartbeatSeen]);
+    answers(&bench, master::Event::Suspended);
+    let suspended = answers(&bench, heartbeat());
+    assert_eq!(suspended, [MasterToWorker::Standby { leader: Some(leader(MASTER, 1)) }]);
+    bench.say(suspended[0].clone());
+    assert!(bench.worker.view(Wall(0)).following.is_connected(), "the session is kept");
+    answers(&bench, master::Event::Resumed);
+    assert_eq!(answers(&bench, heartbeat()), [MasterToWorker::HeartbeatSeen]);
+}

@@ -1,0 +1,276 @@
+//! The one task that owns the machine, and the barrier of ha-protocol 3.
+//!
+//! Each turn takes what has happened — first from the store, then from peers and clients, then from the clock — and
+//! feeds it to the machine one event at a time. What comes out is split: effects that change nobody's belief leave at
+//! once, all others go into the pending batch behind the changes they rest on. Whenever no commit is under way, the
+//! pending batch is taken and committed as one guarded transaction, while the next one fills. Its effects leave when
+//! that has succeeded, and not before.
+//!
+//! **Invariant**: the machine may run ahead of the store, because whatever it shows the world is behind this barrier,
+//! and a refused commit drops the machine's whole state. Nothing is ever rolled back.
+
+mod hear;
+mod term;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use tanist_core::ids::MasterId;
+use tanist_core::master::{Effect, Event, Master};
+use tanist_core::time::{Mono, Now};
+use tanist_store::{LeaderRecord, Standing, clock};
+
+use crate::board::Board;
+use crate::error::{MasterError, RequestError};
+use crate::handle::{INBOX_CAPACITY, Input};
+use crate::release::Outlets;
+use crate::seat::{Batch, Candidacy, Seat};
+
+use self::term::StepDown;
+use self::view::Viewing;
+
+/// Most messages that are handled before the store and the clock are looked at again.
+const INPUTS_PER_TURN: usize = 512;
+
+/// The loop comes round at least this often: four times within the second after which a lease is no longer renewed.
+const TURN_AT_LEAST_EVERY: Duration = Duration::from_millis(250);
+
+/// Most effects that wait behind the barrier. Beyond, the loop stops listening until the store has caught up: peers
+/// and clients wait then, instead of this process growing without bound.
+const PENDING_MOST: usize = 100_000;
+
+/// If nobody could be heard for longer than this (the process or its host slept, or the store lagged), alarms are put
+/// off by as much, so that nobody is declared lost for a silence of our own.
+const DEAF_AT_MOST: Duration = Duration::from_secs(2);
+
+/// The loop with everything it owns.
+pub(crate) struct CommitLoop {
+    machine: Master,
+    me: MasterId,
+    candidacy: Candidacy,
+    seat: Seat,
+    leader: watch::Receiver<Option<LeaderRecord>>,
+    pending: Batch,
+    outlets: Outlets,
+    step_down: Option<StepDown>,
+    board: Arc<Board>,
+    viewing: Viewing,
+    inbox: mpsc::Receiver<Input>,
+    /// Keeps the inbox open: the loop ends by order, not because nobody is left who could ask.
+    _open: mpsc::Sender<Input>,
+    /// When the inbox was looked into last.
+    listened: Mono,
+    /// What is written down about a term beside its records; nobody waits for it.
+    errands: JoinSet<()>,
+    /// Room for the effects of one event.
+    effects: Vec<Effect>,
+}
+
+impl CommitLoop {
+    /// A loop in its first turn, and the way into its inbox.
+    pub(crate) fn new(machine: Master, candidacy: Candidacy, board: Arc<Board>) -> (Self, mpsc::Sender<Input>) {
+        let (open, inbox) = mpsc::channel(INBOX_CAPACITY);
+        let mut leader = candidacy.backend.election.leader();
+        leader.mark_changed();
+        let new = Self {
+            machine,
+            me: candidacy.candidate.master.clone(),
+            seat: Seat::standing(candidacy.clone(), None),
+            candidacy,
+            leader,
+            pending: Batch::default(),
+            outlets: Outlets::new(),
+            step_down: None,
+            board,
+            viewing: Viewing::default(),
+            inbox,
+            _open: open.clone(),
+            listened: clock::mono(),
+            errands: JoinSet::new(),
+            effects: Vec::new(),
+        };
+        (new, open)
+    }
+
+    /// Runs until told to stop, and then leaves the office in order.
+    ///
+    /// # Errors
+    /// Only if this process can never lead.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), MasterError> {
+        let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
+        self.announce_member();
+        loop {
+            let listening = self.pending.effects.len() < PENDING_MOST;
+            let pause = self.pause(listening);
+            tokio::select! {
+                biased;
+                // Nothing is begun any more once we are to stop.
+                () = stop.cancelled() => break,
+                // What the store says frees what waits behind the barrier, or ends the term.
+                news = self.seat.news() => self.take_news(news)?,
+                () = changed(&mut self.leader) => self.see_leader(),
+                // Findings are few, and recovery waits for them.
+                found = self.outlets.peers.found() => self.take_finding(found),
+                _ = self.inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if listening => {}
+                // Readers come last; the turn below looks after their wish anyway.
+                () = self.board.asked() => {}
+                () = sleep(pause) => {}
+            }
+            self.turn(&mut inputs, listening);
+        }
+        self.close().await;
+        Ok(())
+    }
+
+    /// Everything that one turn does after it has woken. Waits for nothing.
+    fn turn(&mut self, inputs: &mut Vec<Input>, listening: bool) {
+        let now = clock::mono();
+        if let Some(tenure) = self.seat.tenure() {
+            tenure.progress.tick(now);
+        }
+        while self.errands.try_join_next().is_some() {}
+        for input in inputs.drain(..) {
+            self.hear(input);
+        }
+        if listening {
+            self.ring(now);
+        }
+        while let Some(session) = self.outlets.ended.pop() {
+            self.handle(Event::SessionClosed { session });
+        }
+        self.look_at_standing();
+        self.leave_if_asked();
+        self.refresh_view();
+        self.start_commit();
+        self.show();
+    }
+
+    /// How long there is nothing to do, unless something happens.
+    fn pause(&mut self, listening: bool) -> Duration {
+        let now = clock::mono();
+        let alarm = if listening { self.outlets.timers.next() } else { None };
+        let deadline = self.seat.office().and_then(|office| office.deadline());
+        let view = self.viewing.due();
+        let next = [alarm, deadline, view].into_iter().flatten().map(|at| at - now).min();
+        next.unwrap_or(TURN_AT_LEAST_EVERY).min(TURN_AT_LEAST_EVERY)
+    }
+
+    /// The machine hears of what is due.
+    fn ring(&mut self, now: Mono) {
+        let deaf = now - self.listened;
+        if deaf > DEAF_AT_MOST {
+            tracing::warn!(
+                seconds = deaf.as_secs(),
+                "nobody could be heard for a while: alarms are put off by as much"
+            );
+            self.outlets.timers.postpone(deaf);
+        }
+        self.listened = now;
+        while let Some(timer) = self.outlets.timers.due(now) {
+            self.handle(Event::Timer(timer));
+        }
+    }
+
+    /// Feeds one event to the machine and sorts what comes out.
+    fn handle(&mut self, event: Event) {
+        let now = Now { mono: clock::mono(), wall: clock::wall() };
+        let mut effects = std::mem::take(&mut self.effects);
+        self.machine.handle(now, event, &mut effects);
+        let leading = matches!(self.seat, Seat::Leading(_));
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::StepDown { why } => {
+                    self.step_down.get_or_insert(StepDown::Outranked(why));
+                }
+                Effect::Persist(changes) if leading => self.pending.groups.push(changes),
+                effect if leading && effect.waits_for_commit() => self.pending.effects.push(effect),
+                // Without an office there is no commit to wait for, and nothing to make durable.
+                effect @ Effect::Persist(_) => tracing::error!(?effect, "a change without an office"),
+                effect => self.outlets.carry_out(effect),
+            }
+        }
+        self.effects = effects;
+    }
+
+    /// Whether anything may leave the process now: the last look at the local deadline.
+    fn may_act(&mut self) -> bool {
+        self.seat.office().is_some_and(|office| office.standing().may_act(clock::mono()))
+    }
+
+    fn look_at_standing(&mut self) {
+        let Some(standing) = self.seat.tenure().map(|tenure| tenure.standing.borrow().clone()) else { return };
+        if let Standing::Lost(loss) = standing {
+            self.step_down.get_or_insert(StepDown::Lost(loss));
+            return;
+        }
+        let may_act = standing.may_act(clock::mono());
+        let Some(office) = self.seat.office() else { return };
+        if !may_act && !office.suspended {
+            office.suspended = true;
+            tracing::warn!(epoch = %office.tenure.record.epoch, "past the local deadline: suspended");
+            self.handle(Event::Suspended);
+        }
+    }
+
+    /// Sends the pending batch on its way if none is under way.
+    fn start_commit(&mut self) {
+        if !self.may_act() {
+            return;
+        }
+        let board = self.board.clone();
+        let Some(office) = self.seat.office() else { return };
+        // The way back from suspension is a guarded transaction of its own.
+        if office.suspended || !self.pending.is_empty() {
+            office.writing.start(&mut self.pending, board);
+        }
+    }
+
+    /// Lets a committed batch out, if the local deadline still allows it.
+    fn release(&mut self, batch: Batch) {
+        if let Some(view) = batch.view {
+            self.board.publish(view);
+        }
+        if !self.may_act() {
+            // The changes are durable. What may leave only in office waits for the next proof of it.
+            let later = std::mem::replace(&mut self.pending.effects, batch.effects);
+            self.pending.effects.extend(later);
+            return;
+        }
+        for effect in batch.effects {
+            self.outlets.carry_out(effect);
+        }
+        let Some(office) = self.seat.office() else { return };
+        if std::mem::take(&mut office.suspended) {
+            tracing::info!(epoch = %office.tenure.record.epoch, "renewed and proven: in office again");
+            self.handle(Event::Resumed);
+        }
+    }
+
+    /// The orderly end of the process: what is committed still leaves, the office is free at once, and whoever waits is
+    /// told to go elsewhere.
+    async fn close(mut self) {
+        self.inbox.close();
+        if let Some(batch) = self.seat.finish_commit().await {
+            self.release(batch);
+        }
+        if let Some(tenure) = self.seat.tenure() {
+            let election = &*self.candidacy.backend.election;
+            crate::seat::resign(election, tenure, "the process was told to stop").await;
+        }
+        self.outlets.end_term(&RequestError::ShuttingDown);
+        tracing::info!(master = %self.me, "master stopped");
+    }
+}
+
+/// The observed leader changes as long as the election lives; after that nothing more is heard of it.
+async fn changed(leader: &mut watch::Receiver<Option<LeaderRecord>>) {
+    if leader.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,144 @@
+//! One call to a peer's own endpoint, with a deadline on every step.
+//!
+//! Whether a process is gone is told by the operating system, not by gRPC: three fresh connections refused in a row.
+//! Only then is the endpoint asked who it is, because somebody else may listen there by now.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use tanist_core::ids::Term;
+use tanist_core::master::{Finding, Peer};
+use tanist_core::model::LeaderInfo;
+use tanist_proto::convert::endpoint::{Acknowledgement, Identity};
+use tanist_proto::v1;
+use tanist_proto::v1::app_endpoint_client::AppEndpointClient;
+use tanist_proto::v1::worker_endpoint_client::WorkerEndpointClient;
+
+/// Fresh connections that must be refused before a process counts as gone.
+const REFUSALS: u32 = 3;
+
+/// Pause between two of them: together they span more than a listener needs to be re-opened in place.
+const BETWEEN_REFUSALS: Duration = Duration::from_millis(50);
+
+/// A probe asks so often before it finds nothing but silence: a process that is being killed takes connections and
+/// cuts them until its last socket is closed.
+const PROBES: u32 = 3;
+
+/// Pause between two probes, longer than the kernel needs to take a process apart.
+const BETWEEN_PROBES: Duration = Duration::from_millis(100);
+
+/// Deadline of one connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Deadline of one answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What an endpoint answered.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    /// The one that was meant says this.
+    From(T),
+    /// Nobody is there, or somebody else.
+    Gone,
+    /// Nothing in time.
+    None,
+}
+
+/// Whether the peer's process lives (ha-protocol 6).
+pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
+    for probe in 1..=PROBES {
+        match ask(peer, endpoint, |channel| async move { Ok((ping(peer, channel).await?, ())) }).await {
+            Answer::From(()) => return Finding::Alive,
+            Answer::Gone => return Finding::Gone,
+            Answer::None if probe < PROBES => sleep(BETWEEN_PROBES).await,
+            Answer::None => {}
+        }
+    }
+    Finding::Silent
+}
+
+/// Tells the peer who leads; it answers with the highest term it has heard of.
+pub(crate) async fn announce(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answer<Term> {
+    let told = ask(peer, endpoint, |channel| async move {
+        let ack = master_changed(peer, channel, leader.into()).await?;
+        Ok((ack.identity, ack.heard))
+    });
+    told.await
+}
+
+/// One call; whoever answers says who it is.
+async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Channel) -> F) -> Answer<T>
+where
+    F: Future<Output = Result<(Identity, T), Status>>,
+{
+    match listens(endpoint).await {
+        Some(true) => {}
+        Some(false) => return Answer::Gone,
+        None => return Answer::None,
+    }
+    let Ok(channel) = Endpoint::from_shared(format!("http://{endpoint}")) else { return Answer::None };
+    let channel = channel.connect_timeout(CONNECT_DEADLINE).timeout(ANSWER_DEADLINE).connect_lazy();
+    match timeout(CONNECT_DEADLINE + ANSWER_DEADLINE, call(channel)).await {
+        Ok(Ok((identity, answer))) if is_meant(peer, &identity) => Answer::From(answer),
+        Ok(Ok((identity, _))) => {
+            tracing::info!(?peer, endpoint, ?identity, "somebody else answers at an endpoint");
+            Answer::Gone
+        }
+        // Something that speaks gRPC but is no endpoint of ours.
+        Ok(Err(status)) if status.code() == Code::Unimplemented => Answer::Gone,
+        Ok(Err(status)) => {
+            tracing::debug!(?peer, endpoint, %status, "an endpoint failed to answer");
+            Answer::None
+        }
+        Err(_) => Answer::None,
+    }
+}
+
+/// Whether somebody listens: yes, no (refused three times), or no telling.
+async fn listens(endpoint: &str) -> Option<bool> {
+    for attempt in 1..=REFUSALS {
+        match timeout(CONNECT_DEADLINE, TcpStream::connect(endpoint)).await {
+            Ok(Ok(_)) => return Some(true),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Ok(Err(_)) | Err(_) => return None,
+        }
+        if attempt < REFUSALS {
+            sleep(BETWEEN_REFUSALS).await;
+        }
+    }
+    Some(false)
+}
+
+async fn ping(peer: &Peer, channel: Channel) -> Result<Identity, Status> {
+    let request = v1::PingRequest {};
+    let reply = match peer {
+        Peer::Worker(_) => WorkerEndpointClient::new(channel).ping(request).await?,
+        Peer::App(_) => AppEndpointClient::new(channel).ping(request).await?,
+    };
+    Ok(Identity::try_from(reply.into_inner())?)
+}
+
+async fn master_changed(peer: &Peer, channel: Channel, leader: v1::LeaderInfo) -> Result<Acknowledgement, Status> {
+    let ack = match peer {
+        Peer::Worker(_) => WorkerEndpointClient::new(channel).master_changed(leader).await?,
+        Peer::App(_) => AppEndpointClient::new(channel).master_changed(leader).await?,
+    };
+    Ok(Acknowledgement::try_from(ack.into_inner())?)
+}
+
+fn is_meant(peer: &Peer, identity: &Identity) -> bool {
+    match (peer, identity) {
+        (Peer::Worker(meant), Identity::Worker { id, .. }) => id == meant,
+        (Peer::App(meant), Identity::App(app)) => app.as_ref() == Some(meant),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! The gRPC face: translation and limits, no rule. What a message means is decided in the machine; what it looks like,
+//! in `tanist-proto`.
+
+mod app;
+mod connection;
+mod operator;
+mod session;
+mod status;
+mod submission;
+mod worker;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+use tanist_core::msg::{ClientReply, ClientRequest};
+use tanist_proto::convert::{DecodeError, WrongReply};
+use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_STATE_BYTES};
+use tanist_proto::v1::app_service_server::AppServiceServer;
+use tanist_proto::v1::operator_service_server::OperatorServiceServer;
+use tanist_proto::v1::submission_service_server::SubmissionServiceServer;
+use tanist_proto::v1::worker_service_server::WorkerServiceServer;
+
+use crate::handle::MasterHandle;
+use crate::limits;
+
+/// A silent connection is asked this often whether it still stands. gRPC servers are not to ask more often than that.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// A connection that does not answer within this time is closed.
+const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Calls that one connection may have open at a time.
+const CALLS_PER_CONNECTION: u32 = 256;
+
+/// Serves all of the master's services until `drain`; open calls may then finish. `cut` ends all connections at once.
+pub(crate) async fn serve(
+    handle: MasterHandle,
+    listener: TcpListener,
+    drain: CancellationToken,
+    cut: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let workers = WorkerServiceServer::new(worker::Workers(handle.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let apps = AppServiceServer::new(app::Apps(handle.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let submissions = SubmissionServiceServer::new(submission::Submissions(handle.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let operators = OperatorServiceServer::new(operator::Operators(handle))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_STATE_BYTES);
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_DEADLINE))
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .add_service(workers)
+        .add_service(apps)
+        .add_service(submissions)
+        .add_service(operators)
+        .serve_with_incoming_shutdown(connection::incoming(listener, cut), drain.cancelled_owned())
+        .await
+}
+
+/// One call that the machine answers: read, ask, write.
+async fn ask<Asked, Told>(handle: &MasterHandle, request: Request<Asked>) -> Result<Response<Told>, Status>
+where
+    ClientRequest: TryFrom<Asked, Error = DecodeError>,
+    Told: for<'a> TryFrom<&'a ClientReply, Error = WrongReply>,
+{
+    let request = ClientRequest::try_from(request.into_inner())?;
+    if let ClientRequest::SubmitDriver { description, .. } = &request {
+        limits::check_driver(description)?;
+    }
+    let reply = handle.request(request).await?;
+    Ok(Response::new(Told::try_from(&reply)?))
+}

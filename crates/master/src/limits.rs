@@ -1,0 +1,89 @@
+//! What can be stored, checked before the machine believes in it. The wire has limits of its own; what is stored is
+//! text, in which some characters take up to six times their place.
+
+use tanist_core::model::{ApplicationDescription, Command, DriverDescription, Program, ResourceProfile};
+use tanist_store::engine::MAX_BYTES;
+
+/// Room in a transaction for everything that is stored beside a description: ids, placement, final messages.
+const ROOM_BESIDE: usize = 128 << 10;
+
+/// Largest description in its stored form, in bytes.
+pub(crate) const MAX_STORED_DESCRIPTION: usize = MAX_BYTES - ROOM_BESIDE;
+
+/// Quotes, separators and the name of a field.
+const AROUND_A_TEXT: usize = 32;
+
+/// Quotes and separator of a text in a list.
+const AROUND_AN_ITEM: usize = 3;
+
+/// A description that is too large to be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("description: {bytes} bytes in its stored form are too many; at most {MAX_STORED_DESCRIPTION} are allowed")]
+pub(crate) struct TooLargeToStore {
+    bytes: usize,
+}
+
+/// Whether a driver can be stored.
+pub(crate) fn check_driver(driver: &DriverDescription) -> Result<(), TooLargeToStore> {
+    let resources: usize = driver.resources.iter().map(|(name, _)| field(name)).sum();
+    check(command(&driver.command) + resources + driver.artifact.as_deref().map_or(0, field))
+}
+
+/// Whether an application can be stored, together with the profiles that it has named.
+pub(crate) fn check_app(app: &ApplicationDescription, profiles: &[ResourceProfile]) -> Result<(), TooLargeToStore> {
+    let optional = [&app.event_log_dir, &app.event_log_codec].into_iter().flatten().map(|text| field(text));
+    let texts = [&app.name, &app.user, &app.ui_url].into_iter().map(|text| field(text));
+    let profiles = profiles.iter().chain([&app.default_profile]).map(profile);
+    check(command(&app.command) + optional.chain(texts).chain(profiles).sum::<usize>())
+}
+
+fn check(bytes: usize) -> Result<(), TooLargeToStore> {
+    if bytes <= MAX_STORED_DESCRIPTION { Ok(()) } else { Err(TooLargeToStore { bytes }) }
+}
+
+fn command(command: &Command) -> usize {
+    let program = match &command.program {
+        Program::Executable(path) => field(path),
+        Program::Java(java) => {
+            let lists = [&java.class_path, &java.library_path, &java.java_options];
+            field(&java.main_class) + lists.into_iter().map(|list| items(list)).sum::<usize>()
+        }
+    };
+    let environment =
+        command.environment.iter().map(|(name, value)| escaped(name) + escaped(value) + 2 * AROUND_AN_ITEM);
+    program + items(&command.arguments) + environment.sum::<usize>()
+}
+
+fn profile(profile: &ResourceProfile) -> usize {
+    4 * AROUND_A_TEXT + profile.resources.iter().map(|(name, _)| field(name)).sum::<usize>()
+}
+
+fn items(list: &[String]) -> usize {
+    list.iter().map(|text| escaped(text) + AROUND_AN_ITEM).sum()
+}
+
+fn field(text: &str) -> usize {
+    escaped(text) + AROUND_A_TEXT
+}
+
+/// Bytes of a text inside JSON quotes.
+fn escaped(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+            0..0x20 => 6,
+            _ => 1,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_measured_as_it_is_stored() {
+        assert_eq!(escaped("plain"), 5);
+        assert_eq!(escaped("ä\"\\\n\u{1}"), 2 + 2 + 2 + 2 + 6);
+    }
+}

@@ -1,0 +1,121 @@
+//! Dialling workers and application clients at their own endpoints: probing whether a process lives, and announcing a
+//! new leader. All of it belongs to one term and ends with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+
+use tanist_core::ids::Term;
+use tanist_core::master::{Finding, Peer};
+use tanist_core::model::LeaderInfo;
+
+use crate::dial::{self, Answer};
+use crate::pauses::Pauses;
+
+/// Most peers that are dialled at a time: enough to tell ten thousand workers within seconds, few enough for the
+/// open-file limit of a plain process (1024).
+const DIALLED_AT_A_TIME: usize = 256;
+
+/// Pause after the first announcement without an answer.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Longest pause between two announcements.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What dialling has shown.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Something about the peer.
+    Peer(Peer, Finding),
+    /// The peer has heard of a term above ours.
+    HigherTerm(Peer, Term),
+}
+
+/// Everything that is being dialled in the present term.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    dialling: JoinSet<Found>,
+    announcing: BTreeMap<Peer, AbortHandle>,
+    lines: Arc<Semaphore>,
+}
+
+impl Peers {
+    pub(crate) fn new() -> Self {
+        Self {
+            dialling: JoinSet::new(),
+            announcing: BTreeMap::new(),
+            lines: Arc::new(Semaphore::new(DIALLED_AT_A_TIME)),
+        }
+    }
+
+    /// Finds out whether this peer's process lives.
+    pub(crate) fn probe(&mut self, peer: Peer, endpoint: String) {
+        let lines = self.lines.clone();
+        self.dialling.spawn(async move {
+            let _line = lines.acquire_owned().await;
+            let finding = dial::probe(&peer, &endpoint).await;
+            tracing::info!(?peer, endpoint, ?finding, "peer probed");
+            Found::Peer(peer, finding)
+        });
+    }
+
+    /// Tells this peer who leads until it answers, is found gone, comes by itself, or the term ends.
+    pub(crate) fn announce(&mut self, peer: Peer, endpoint: String, leader: LeaderInfo) {
+        let lines = self.lines.clone();
+        let told = announce(peer.clone(), endpoint, leader, lines);
+        let announcing = self.dialling.spawn(told);
+        if let Some(earlier) = self.announcing.insert(peer, announcing) {
+            earlier.abort();
+        }
+    }
+
+    /// A session of this peer has opened: it needs no announcement any more.
+    pub(crate) fn arrived(&mut self, peer: &Peer) {
+        if let Some(announcing) = self.announcing.remove(peer) {
+            announcing.abort();
+        }
+    }
+
+    /// The term has ended.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// What was found next; waits for ever while nobody is dialled. Safe to drop.
+    pub(crate) async fn found(&mut self) -> Found {
+        loop {
+            match self.dialling.join_next().await {
+                Some(Ok(found)) => {
+                    let (Found::Peer(peer, _) | Found::HigherTerm(peer, _)) = &found;
+                    if self.announcing.get(peer).is_some_and(AbortHandle::is_finished) {
+                        self.announcing.remove(peer);
+                    }
+                    return found;
+                }
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => tracing::error!(%error, "dialling a peer panicked"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+async fn announce(peer: Peer, endpoint: String, leader: LeaderInfo, lines: Arc<Semaphore>) -> Found {
+    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        let answer = {
+            let _line = lines.acquire().await;
+            dial::announce(&peer, &endpoint, &leader).await
+        };
+        match answer {
+            Answer::From(heard) if heard.rank() > leader.term.rank() => return Found::HigherTerm(peer, heard),
+            Answer::From(_) => return Found::Peer(peer, Finding::Alive),
+            Answer::Gone => return Found::Peer(peer, Finding::Gone),
+            Answer::None => tracing::debug!(?peer, endpoint, "no answer to the announcement of the leader yet"),
+        }
+        pauses.pause().await;
+    }
+}

@@ -1,0 +1,144 @@
+//! A master as one thing that is started, asked and stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+
+use tanist_core::ids::MasterId;
+use tanist_core::master::Master;
+use tanist_store::{Candidate, Heard};
+
+use crate::board::Board;
+use crate::commit_loop::CommitLoop;
+use crate::error::MasterError;
+use crate::grpc;
+use crate::handle::MasterHandle;
+use crate::options::{Backend, MasterOptions};
+use crate::seat::Candidacy;
+
+/// How long open calls may take to end once the loop has stopped. Then their connections are cut.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A running master. Dropping it ends everything at once, as if the process had died: nothing is resigned, connections
+/// are cut.
+#[derive(Debug)]
+pub struct MasterService {
+    handle: MasterHandle,
+    stop: CancellationToken,
+    tasks: AbortOnDropHandle<Result<(), MasterError>>,
+    _cut: DropGuard,
+}
+
+impl MasterService {
+    /// Starts a master on a bound listener. It serves at once, as a standby.
+    ///
+    /// # Errors
+    /// If the listener does not know its own address.
+    pub fn start(options: MasterOptions, backend: Backend, listener: TcpListener) -> Result<Self, MasterError> {
+        let master = options.id.clone();
+        let bound = listener.local_addr().map_err(|source| MasterError::Listener { master: master.clone(), source })?;
+        let port = options.advertised_port.unwrap_or(bound.port());
+        let address = host_port(&options.advertised_host, port);
+        let candidate = Candidate {
+            master: master.clone(),
+            rpc: address.clone(),
+            ui: options.ui_url,
+            rest: options.rest,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            heard: Heard::default(),
+        };
+        let board = Arc::new(Board::new());
+        let candidacy = Candidacy { backend, candidate: Arc::new(candidate) };
+        let machine = Master::new(options.config, options.seed);
+        let (commit_loop, inbox) = CommitLoop::new(machine, candidacy, board.clone());
+        let handle = MasterHandle::new(master.clone(), address, inbox, board);
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        tracing::info!(master = %master, address = handle.address(), %bound, "master started");
+        let running = tokio::spawn(commit_loop.run(stop.clone()));
+        let tasks = tokio::spawn(supervise(master, running, handle.clone(), listener, cut.clone()));
+        Ok(Self { handle, stop, tasks: AbortOnDropHandle::new(tasks), _cut: cut.drop_guard() })
+    }
+
+    /// The way to ask it.
+    pub fn handle(&self) -> &MasterHandle {
+        &self.handle
+    }
+
+    /// Waits until it ends by itself, which only a failure makes it do. Safe to drop.
+    ///
+    /// # Errors
+    /// The failure.
+    pub async fn ended(&mut self) -> Result<(), MasterError> {
+        let master = self.handle.id().clone();
+        (&mut self.tasks).await.unwrap_or_else(|source| Err(MasterError::Panicked { master, task: "service", source }))
+    }
+
+    /// Stops it in order: the office is left, so that a standby takes over at once, sessions are closed, open calls
+    /// are answered.
+    ///
+    /// # Errors
+    /// If it had failed before.
+    pub async fn stop(mut self) -> Result<(), MasterError> {
+        self.stop.cancel();
+        self.ended().await
+    }
+}
+
+/// Runs a master until `shutdown` is ready, and then stops it in order.
+///
+/// # Errors
+/// Why it could not start or go on. Losing the lead is no reason: it then is a standby again.
+pub async fn run(
+    options: MasterOptions,
+    backend: Backend,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), MasterError> {
+    let mut service = MasterService::start(options, backend, listener)?;
+    tokio::select! {
+        biased;
+        // A failure is reported even if a signal comes at the same time.
+        ended = service.ended() => return ended,
+        () = shutdown => {}
+    }
+    service.stop().await
+}
+
+/// Keeps loop and server together: if one ends, so does the other.
+async fn supervise(
+    master: MasterId,
+    running: JoinHandle<Result<(), MasterError>>,
+    handle: MasterHandle,
+    listener: TcpListener,
+    cut: CancellationToken,
+) -> Result<(), MasterError> {
+    let drain = CancellationToken::new();
+    let mut running = AbortOnDropHandle::new(running);
+    let mut serving = AbortOnDropHandle::new(tokio::spawn(grpc::serve(handle, listener, drain.clone(), cut)));
+    let panicked = |task| {
+        let master = master.clone();
+        move |source| MasterError::Panicked { master, task, source }
+    };
+    let failed = |source| MasterError::Serve { master: master.clone(), source };
+    tokio::select! {
+        biased;
+        ended = &mut running => {
+            drain.cancel();
+            if timeout(DRAIN_DEADLINE, &mut serving).await.is_err() {
+                tracing::info!(seconds = DRAIN_DEADLINE.as_secs(), "open calls did not end in time: cut");
+            }
+            ended.map_err(panicked("commit loop"))?
+        }
+        served = &mut serving => served.map_err(panicked("gRPC server"))?.map_err(failed),
+    }
+}
+
+/// An IPv6 address needs brackets in front of a port.
+fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}

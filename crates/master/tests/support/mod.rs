@@ -1,0 +1,152 @@
+//! What the tests of the master share: real masters over a real embedded store, hand-written peers over real gRPC, and
+//! a store that can be stopped and made to refuse.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+pub(crate) mod election;
+pub(crate) mod engine;
+pub(crate) mod peers;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+
+use tanist_core::ids::{Epoch, MasterId};
+use tanist_core::master::{MasterConfig, MasterView};
+use tanist_core::model::{Amounts, Command, DriverDescription, MasterRole, OnIsolation, Program};
+use tanist_core::msg::{ClientReply, ClientRequest};
+use tanist_core::units::{Cores, Memory};
+use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService};
+use tanist_proto::v1::operator_service_client::OperatorServiceClient;
+use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
+use tanist_store::EmbeddedStore;
+
+use self::election::TestElection;
+use self::engine::TestEngine;
+
+/// Everything that is waited for must happen within this time, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One master process, as far as a test can hold one.
+pub(crate) struct Node {
+    pub(crate) service: MasterService,
+    pub(crate) engine: Arc<TestEngine>,
+    pub(crate) election: Arc<TestElection>,
+    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) address: String,
+}
+
+impl Node {
+    pub(crate) async fn start(directory: &Path, id: &str) -> Self {
+        let store = Arc::new(EmbeddedStore::open(directory).await.unwrap());
+        let engine = Arc::new(TestEngine::over(store.clone()));
+        let election = Arc::new(TestElection::over(store.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let options = MasterOptions {
+            id: MasterId::new(id).unwrap(),
+            advertised_host: "127.0.0.1".to_owned(),
+            advertised_port: None,
+            ui_url: None,
+            rest: None,
+            config: MasterConfig::new().unwrap(),
+            seed: 7,
+        };
+        let backend = Backend { election: election.clone(), engine: engine.clone() };
+        let service = MasterService::start(options, backend, listener).unwrap();
+        Self { service, engine, election, store, address }
+    }
+
+    /// Waits until this master leads, has nothing to recover and nothing more to commit, and tells its epoch.
+    pub(crate) async fn alive(&self) -> Epoch {
+        let epoch = self.role(MasterRole::Alive).await;
+        assert_eq!(self.handle().request(ClientRequest::Ready).await, Ok(ClientReply::Ready(true)));
+        epoch
+    }
+
+    /// Waits for a role; the epoch is that of the leader it then knows, if any.
+    pub(crate) async fn role(&self, role: MasterRole) -> Epoch {
+        let mut leadership = self.handle().leadership();
+        let found = within("a role", leadership.wait_for(|found| found.role == role)).await.unwrap().clone();
+        found.leader.map(|leader| leader.term.epoch).unwrap_or_default()
+    }
+
+    pub(crate) fn handle(&self) -> &MasterHandle {
+        self.service.handle()
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        channel(&self.address)
+    }
+
+    pub(crate) fn submissions(&self) -> SubmissionServiceClient<Channel> {
+        SubmissionServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn operators(&self) -> OperatorServiceClient<Channel> {
+        OperatorServiceClient::new(self.channel())
+    }
+
+    /// Waits until the published view is as wanted.
+    pub(crate) async fn sees<T>(&self, what: &str, wanted: impl Fn(&MasterView) -> Option<T>) -> T {
+        within(what, async {
+            loop {
+                if let Some(found) = wanted(&self.handle().view().await.view) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
+    /// Submits a driver and waits for its acceptance.
+    pub(crate) async fn submit(&self) -> tanist_core::ids::DriverId {
+        let reply = self.handle().request(submission()).await.unwrap();
+        let ClientReply::Submitted { driver } = reply else { panic!("{reply:?}") };
+        driver
+    }
+}
+
+pub(crate) fn channel(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
+/// A request for a small driver.
+pub(crate) fn submission() -> ClientRequest {
+    ClientRequest::SubmitDriver { request: None, description: Box::new(driver("/bin/true")) }
+}
+
+/// A driver of one core.
+pub(crate) fn driver(program: &str) -> DriverDescription {
+    DriverDescription {
+        artifact: None,
+        memory: Memory::mib(64),
+        cores: Cores(1),
+        supervise: false,
+        command: Command { program: Program::Executable(program.to_owned()), ..Command::default() },
+        resources: Amounts::default(),
+        on_isolation: OnIsolation::default(),
+    }
+}
+
+/// Waits for something that must happen.
+pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, happens).await.unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
+}
+
+/// Looks once whether a future is ready.
+pub(crate) fn is_ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,86 @@
+//! The local deadline (ha-protocol 2): past it nothing leaves, and it takes a renewal and a proof to come back.
+
+mod support;
+
+use std::time::Duration;
+
+use tanist_core::model::MasterRole;
+use tanist_core::msg::{ClientReply, MasterToWorker, WorkerCommand};
+use tanist_store::{Loss, Standing, clock};
+
+use support::engine::Mode;
+use support::peers::{WorkerSession, registration};
+use support::{Node, is_ready, submission, within};
+
+/// A leader past its deadline answers a heartbeat, and not as one that is sure of its lead.
+fn assert_not_sure(answer: &MasterToWorker, why: &str) {
+    assert!(matches!(answer, MasterToWorker::Standby { .. }), "{why}: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_past_the_deadline_leaves_only_after_a_new_proof() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    let term = node.alive().await;
+    let mut worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
+    node.engine.set(Mode::Held);
+    let before = node.engine.attempts();
+    let mut submitted = Box::pin(node.handle().request(submission()));
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.attempted_after(before).await;
+
+    node.election.set(Standing::Suspended);
+    node.role(MasterRole::Suspended).await;
+    node.engine.let_one_pass();
+    // Readers are shown what is durable even now, and so tell that the loop has heard of the commit.
+    node.sees("the durable driver", |view| (view.drivers.len() == 1).then_some(())).await;
+    worker.beat().await;
+    assert_not_sure(&worker.hear().await, "the launch stays behind the gate");
+    assert!(is_ready(&mut submitted).is_none(), "and so does the reply");
+    let reply = node.handle().request(submission()).await.unwrap();
+    let ClientReply::NotLeading(answer) = reply else { panic!("{reply:?}") };
+    assert_eq!(answer.role, MasterRole::Suspended);
+
+    // Renewed, but not proven yet.
+    let before = node.engine.attempts();
+    node.election.set(Standing::Held { until: None });
+    node.engine.attempted_after(before).await;
+    worker.beat().await;
+    assert_not_sure(&worker.hear().await, "the renewal alone proves nothing");
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.set(Mode::Open);
+    let reply = within("the reply", submitted).await.unwrap();
+    assert!(matches!(reply, ClientReply::Submitted { .. }), "{reply:?}");
+    assert!(matches!(worker.ordered().await, WorkerCommand::LaunchDriver { .. }));
+    assert_eq!(node.alive().await, term, "no recovery, the same term");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_passes_unrenewed_suspends_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    let term = node.alive().await;
+    node.election.set(Standing::Held { until: Some(clock::mono() + Duration::from_millis(50)) });
+    node.role(MasterRole::Suspended).await;
+    node.election.set(Standing::Held { until: Some(clock::mono() + support::PATIENCE) });
+    assert_eq!(node.alive().await, term);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_that_is_over_is_dropped_and_the_node_stands_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    let term = node.alive().await;
+    let worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
+    node.election.set(Standing::Lost(Loss::Expired));
+    worker.end().await;
+    within("another term", async {
+        let mut leadership = node.handle().leadership();
+        leadership
+            .wait_for(|found| found.role.leads() && found.leader.as_ref().is_some_and(|l| l.term.epoch > term))
+            .await
+            .map(|_| ())
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,286 @@
+//! Beginning and ending a term in the store file, each in one transaction. Blocking.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce};
+use tanist_core::time::Wall;
+
+use crate::election::{Candidate, Ended, Ending, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures};
+use crate::engine::{Action, Committed, Guard, Revision, Transaction};
+use crate::envelope;
+use crate::error::{CommitError, Conflict, ElectionError, Refusal, StoreError};
+use crate::key::{Family, Key, KeyPrefix, Name};
+use crate::meta::{ClusterRecord, EpochRecord, GenerationRecord};
+
+use super::file::{StoreFile, WriteError, Writing, store_error};
+
+/// Terms that are remembered; the oldest go first.
+pub(super) const HISTORY_KEPT: usize = 200;
+
+/// A term as it was written down.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) record: LeaderRecord,
+    pub(super) guard: Guard,
+    pub(super) revision: Revision,
+    pub(super) predecessor: Option<Predecessor>,
+}
+
+/// Who writes.
+#[derive(Clone, Copy)]
+struct Stamp<'a> {
+    epoch: Epoch,
+    nonce: &'a Nonce,
+}
+
+type Step<T> = Result<T, WriteError<ElectionError>>;
+
+/// Ends whatever term is still written down, whose holder must be gone since the file is ours, and begins a new one.
+/// `known` is the cluster that this process belongs to, if it has ever seen one.
+pub(super) fn begin(
+    file: &StoreFile,
+    candidate: &Candidate,
+    known: Option<&ClusterId>,
+    now: Wall,
+) -> Result<Begun, ElectionError> {
+    let nonce: Nonce = random_id()?;
+    file.write(|writing| begin_in(writing, candidate, known, &nonce, now)).map_err(election_error)
+}
+
+fn begin_in(
+    writing: &mut Writing<'_>,
+    candidate: &Candidate,
+    known: Option<&ClusterId>,
+    nonce: &Nonce,
+    now: Wall,
+) -> Step<Begun> {
+    let cluster: Option<ClusterRecord> = required(writing, Name::Cluster)?;
+    let found = cluster.as_ref().map(|cluster| &cluster.id);
+    if let Some(expected) = known.filter(|known| found != Some(known)) {
+        let (expected, found) = (expected.clone(), found.cloned());
+        return Err(WriteError::Decided(ElectionError::ForeignCluster { expected, found }));
+    }
+    let generation: Option<GenerationRecord> = required(writing, Name::Generation)?;
+    let last = required::<EpochRecord>(writing, Name::Epoch)?.map(|found| found.last);
+    let highest = candidate.heard.highest().max(last.unwrap_or_default());
+    let epoch = Epoch(highest.0.checked_add(1).ok_or(WriteError::Decided(ElectionError::NoEpochLeft { highest }))?);
+    let stamp = Stamp { epoch, nonce };
+
+    expire_leader(writing)?;
+    let revision = writing.advance();
+    let predecessor = last.map(|last| close_history(writing, stamp, last, now)).transpose()?;
+    let record = LeaderRecord {
+        cluster: if let Some(found) = cluster { found.id } else { new_cluster(writing, stamp, now)? },
+        generation: generation.map_or(Generation(0), |found| found.number),
+        epoch,
+        master: candidate.master.clone(),
+        nonce: nonce.clone(),
+        rpc: candidate.rpc.clone(),
+        ui: candidate.ui.clone(),
+        rest: candidate.rest.clone(),
+        version: candidate.version.clone(),
+    };
+    let value = put(writing, Name::Leader, stamp, &record)?;
+    put(writing, Name::Epoch, stamp, &EpochRecord { last: epoch })?;
+    let entry = HistoryEntry {
+        leader: record.clone(),
+        since: now.0,
+        predecessor: predecessor.clone(),
+        recovery: None,
+        ended: None,
+    };
+    put(writing, Name::History(epoch), stamp, &entry)?;
+    prune_history(writing)?;
+    Ok(Begun { record, guard: Guard { create_revision: revision, value }, revision, predecessor })
+}
+
+/// What the lease does in etcd: the key of a leader that is gone goes by itself, at a revision of its own.
+fn expire_leader(writing: &mut Writing<'_>) -> Step<()> {
+    let leader = Key::from(Name::Leader);
+    if writing.get(&leader)?.is_some() {
+        writing.advance();
+        writing.remove(&leader)?;
+    }
+    Ok(())
+}
+
+/// A term that said nothing at its end was gone. An entry that cannot be read stays as it is; it only tells people
+/// what happened.
+fn close_history(writing: &mut Writing<'_>, stamp: Stamp<'_>, last: Epoch, now: Wall) -> Step<Predecessor> {
+    let name = Name::History(last);
+    let found = writing.get(&Key::from(&name))?;
+    let Some(Ok(opened)) = found.map(|found| envelope::decode::<HistoryEntry>(&found.value)) else {
+        return Ok(Predecessor { epoch: last, master: None, ending: Ending::Gone });
+    };
+    let mut entry = opened.record;
+    let master = Some(entry.leader.master.clone());
+    if let Some(ended) = entry.ended {
+        return Ok(Predecessor { epoch: last, master, ending: ended.how });
+    }
+    entry.ended = Some(Ended { at: now.0, how: Ending::Gone });
+    put(writing, name, stamp, &entry)?;
+    Ok(Predecessor { epoch: last, master, ending: Ending::Gone })
+}
+
+fn new_cluster(writing: &mut Writing<'_>, stamp: Stamp<'_>, now: Wall) -> Step<ClusterId> {
+    let id: ClusterId = random_id().map_err(WriteError::Decided)?;
+    let record = ClusterRecord { id: id.clone(), schema: envelope::VERSION, created_at: now.0 };
+    put(writing, Name::Cluster, stamp, &record)?;
+    Ok(id)
+}
+
+fn prune_history(writing: &mut Writing<'_>) -> Step<()> {
+    let entries = writing.below(&KeyPrefix::from(Family::History))?;
+    let surplus = entries.len().saturating_sub(HISTORY_KEPT);
+    for entry in &entries[..surplus] {
+        writing.remove(&entry.key)?;
+    }
+    Ok(())
+}
+
+/// Ends the term: its key goes, its history says why.
+pub(super) fn end(
+    file: &StoreFile,
+    guard: &Guard,
+    leader: &LeaderRecord,
+    why: &str,
+    now: Wall,
+) -> Result<(), ElectionError> {
+    let how = Ending::Resigned { why: why.to_owned() };
+    let amended = amend(file, guard, leader, |writing, entry| {
+        writing.remove(&Name::Leader.into())?;
+        entry.ended = Some(Ended { at: now.0, how });
+        Ok(())
+    });
+    amended.map_err(election_error)
+}
+
+/// Writes down how the recovery went.
+pub(super) fn record_recovery(
+    file: &StoreFile,
+    guard: &Guard,
+    leader: &LeaderRecord,
+    figures: RecoveryFigures,
+) -> Result<(), ElectionError> {
+    let amended = amend(file, guard, leader, |_, entry| {
+        entry.recovery = Some(figures);
+        Ok(())
+    });
+    amended.map_err(election_error)
+}
+
+fn amend(
+    file: &StoreFile,
+    guard: &Guard,
+    leader: &LeaderRecord,
+    change: impl FnOnce(&mut Writing<'_>, &mut HistoryEntry) -> Step<()>,
+) -> Step<()> {
+    file.write(|writing| {
+        if !guard.holds(writing.get(&Name::Leader.into())?.as_ref()) {
+            return Err(WriteError::Decided(CommitError::Refused(Refusal::term_over()).into()));
+        }
+        let name = Name::History(leader.epoch);
+        let mut entry = required::<HistoryEntry>(writing, name.clone())?.unwrap_or_else(|| HistoryEntry {
+            leader: leader.clone(),
+            since: 0,
+            predecessor: None,
+            recovery: None,
+            ended: None,
+        });
+        writing.advance();
+        change(writing, &mut entry)?;
+        put(writing, name, Stamp { epoch: leader.epoch, nonce: &leader.nonce }, &entry)?;
+        Ok(())
+    })
+}
+
+/// Compares and writes, as [`crate::engine::PersistenceEngine::commit`] says.
+pub(super) fn commit(
+    file: &StoreFile,
+    guard: &Guard,
+    transaction: &Transaction,
+) -> Result<Committed, WriteError<Refusal>> {
+    if transaction.is_read_only() {
+        return compare_only(file, guard, transaction);
+    }
+    file.write(|writing| {
+        let lost = !guard.holds(writing.get(&Name::Leader.into())?.as_ref());
+        let mut conflicts = Vec::new();
+        for operation in transaction.operations() {
+            let found = writing.get(&operation.key)?;
+            if !operation.expect.holds(found.as_ref()) {
+                conflicts.push(Conflict { key: operation.key.clone(), expected: operation.expect, found });
+            }
+        }
+        if lost || !conflicts.is_empty() {
+            return Err(WriteError::Decided(Refusal { leadership_lost: lost, conflicts }));
+        }
+        let revision = writing.advance();
+        for operation in transaction.operations() {
+            match &operation.action {
+                Action::Put(value) => writing.put(&operation.key, value)?,
+                Action::Delete => writing.remove(&operation.key)?,
+                Action::Compare => {}
+            }
+        }
+        Ok(Committed { revision })
+    })
+}
+
+/// Nothing to write, so nothing to sync: the lock and one snapshot answer.
+fn compare_only(file: &StoreFile, guard: &Guard, transaction: &Transaction) -> Result<Committed, WriteError<Refusal>> {
+    if !file.is_in_place() {
+        return Err(WriteError::Replaced);
+    }
+    let leader = Key::from(Name::Leader);
+    let keys: Vec<&Key> = std::iter::once(&leader).chain(transaction.operations().iter().map(|o| &o.key)).collect();
+    let (mut found, revision) = file.read_keys(&keys).map_err(WriteError::Failed)?;
+    let lost = !guard.holds(found.remove(0).as_ref());
+    let conflicts: Vec<Conflict> = transaction
+        .operations()
+        .iter()
+        .zip(found)
+        .filter(|(operation, found)| !operation.expect.holds(found.as_ref()))
+        .map(|(operation, found)| Conflict { key: operation.key.clone(), expected: operation.expect, found })
+        .collect();
+    if lost || !conflicts.is_empty() {
+        return Err(WriteError::Decided(Refusal { leadership_lost: lost, conflicts }));
+    }
+    Ok(Committed { revision })
+}
+
+/// A record that must be readable if it is there.
+fn required<T: DeserializeOwned>(writing: &Writing<'_>, name: Name) -> Step<Option<T>> {
+    let key = Key::from(name);
+    let Some(found) = writing.get(&key)? else { return Ok(None) };
+    match envelope::decode(&found.value) {
+        Ok(opened) => Ok(Some(opened.record)),
+        Err(source) => Err(WriteError::Decided(StoreError::Record { key, source }.into())),
+    }
+}
+
+fn put<T: Serialize>(writing: &mut Writing<'_>, name: Name, stamp: Stamp<'_>, record: &T) -> Step<Bytes> {
+    let key = Key::from(name);
+    let value = envelope::encode(stamp.epoch, stamp.nonce, record)
+        .map_err(|source| WriteError::Decided(CommitError::Encode { key: key.clone(), source }.into()))?;
+    writing.put(&key, &value)?;
+    Ok(value)
+}
+
+fn random_id<T: FromStr<Err = InvalidId>>() -> Result<T, ElectionError> {
+    Uuid::new_v4().to_string().parse().map_err(ElectionError::NewId)
+}
+
+fn election_error(error: WriteError<ElectionError>) -> ElectionError {
+    match error {
+        WriteError::Decided(error) => error,
+        WriteError::Failed(error) => store_error("writing the term", error).into(),
+        WriteError::InDoubt(error) => CommitError::Unknown { source: Box::new(error) }.into(),
+        WriteError::Replaced => CommitError::Refused(Refusal::term_over()).into(),
+    }
+}

@@ -1,0 +1,38 @@
+//! What is durable, and who may change it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`key`] | where each record lies |
+//! | [`engine`] | [`PersistenceEngine`]: revisions, compares, guarded transactions, in the terms of etcd |
+//! | [`election`] | [`LeaderElection`]: standing for office, holding and leaving it |
+//! | [`journal`] | [`Journal`]: changes of the core in, guarded transactions out; loading what a predecessor left |
+//! | [`embedded`] | [`EmbeddedStore`]: the backend for one host |
+//! | [`meta`] | records about the cluster itself |
+//! | [`envelope`] | the form of every value, with its checksum |
+//! | [`error`] | what can go wrong, sorted by what it means |
+//! | `conformance` | the suite that every backend must pass (feature `conformance`) |
+//! | [`clock`] | the two clocks |
+//!
+//! What deliberately is not here: any decision about workers, applications or drivers, and any retry schedule. Who
+//! tries again, and when, is decided by the master's shell.
+
+pub mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod election;
+pub mod embedded;
+pub mod engine;
+pub mod envelope;
+pub mod error;
+mod form;
+pub mod journal;
+pub mod key;
+pub mod meta;
+mod record;
+
+pub use election::{Candidate, Heard, LeaderElection, LeaderRecord, Loss, MemberRecord, Progress, Standing, Tenure};
+pub use embedded::EmbeddedStore;
+pub use engine::{Committed, Expect, Guard, Operation, PersistenceEngine, Revision, Transaction, Versioned};
+pub use error::{CommitError, ElectionError, StoreError};
+pub use journal::Journal;
+pub use key::{Family, Key, KeyPrefix, Name};

@@ -1,0 +1,51 @@
+//! The worker process around the core: it turns what masters say, timers and the ends of processes into events for
+//! [`tanist_core::worker::Worker`], and carries its effects out. It holds no rule of the cluster.
+//!
+//! ```text
+//!  sessions, announcements ──▶ inbox ──┐                  ┌──▶ links ── session ──▶ masters
+//!  runs: prepared, started, ended ─────┼──▶ event_loop ───┼──▶ runs ── prepare, launch ──▶ runner
+//!  stop, timers, free disk ────────────┘        │         └──▶ cleaner ──▶ runner::workdir
+//!                                               └──▶ state_dir: a term is durable before anything that follows from it
+//!  readers of output ──▶ endpoint ── log_stream ──▶ runner::logs (never enter the loop)
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`options`] | what a worker is started with |
+//! | `service` | from the start to the end of a worker process |
+//! | `handle` | the way into the loop |
+//! | `event_loop`, `timers`, `story` | the one task that owns the machine; its alarms; what is told in the log |
+//! | `links`, `session` | sessions with masters |
+//! | `endpoint`, `log_stream`, `live` | the worker's own gRPC server, and reading output |
+//! | `runs`, `prepare`, `launch`, `program` | carrying out launches |
+//! | `place`, `cleaner`, `disk` | directories: where they are, their end, the room for them |
+//! | `state_dir` | what is remembered over processes |
+//! | [`runner`] | mechanisms: processes and their keepers, logs, directories, artifacts, resources |
+
+mod cleaner;
+mod disk;
+mod endpoint;
+mod error;
+mod event_loop;
+mod handle;
+mod launch;
+mod links;
+mod live;
+mod log_stream;
+pub mod options;
+mod place;
+mod prepare;
+mod program;
+pub mod runner;
+mod runs;
+mod service;
+mod session;
+mod state_dir;
+mod story;
+mod timers;
+
+pub use error::WorkerError;
+pub use handle::WorkerHandle;
+pub use launch::PROGRAM_VARIABLES;
+pub use options::{Behaviour, Naming, Offer, WorkerOptions};
+pub use service::{Exit, run};

@@ -1,0 +1,69 @@
+//! What must be there before a program can start: directory, fetched file, resources file, scratch directories.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tanist_core::ids::{DriverId, ExecutorRef};
+use tanist_core::model::Addresses;
+use tanist_core::worker::{Ready, What};
+
+use crate::place::{Place, blocking};
+use crate::runner::RunnerError;
+use crate::runner::artifact::{self, FetchLimits};
+use crate::runner::resources::{ResourceUser, write_file};
+
+/// Makes everything for a run.
+///
+/// # Errors
+/// What was tried, on what, and why it failed.
+pub(crate) async fn prepare(place: &Place, limits: &FetchLimits, what: &What) -> Result<Ready, RunnerError> {
+    match what {
+        What::Driver { driver, description, resources, .. } => {
+            let dir = driver_dir(place, driver).await?;
+            let fetched = match &description.artifact {
+                Some(location) => Some(artifact::fetch(location, &dir, limits).await?),
+                None => None,
+            };
+            let resources_file = resources_file(&dir, ResourceUser::Driver, driver.as_str(), resources).await?;
+            Ok(Ready { artifact: fetched.map(text), resources_file, scratch: Vec::new() })
+        }
+        What::Executor { executor, resources, .. } => {
+            let scratch = place.scratch(&executor.app).await?;
+            let dir = executor_dir(place, executor).await?;
+            let resources_file =
+                resources_file(&dir, ResourceUser::Executor, &executor.id.to_string(), resources).await?;
+            Ok(Ready { artifact: None, resources_file, scratch: scratch.into_iter().map(text).collect() })
+        }
+    }
+}
+
+/// DRN-01: it may be there from an earlier attempt.
+async fn driver_dir(place: &Place, driver: &DriverId) -> Result<PathBuf, RunnerError> {
+    let (work, driver) = (place.work.clone(), driver.to_string());
+    blocking("make a driver's directory in", place.work.root(), move || work.driver_dir(&driver)).await
+}
+
+/// WL-02: it must not be there.
+async fn executor_dir(place: &Place, executor: &ExecutorRef) -> Result<PathBuf, RunnerError> {
+    let (work, app, id) = (place.work.clone(), executor.app.to_string(), executor.id.to_string());
+    blocking("make an executor's directory in", place.work.root(), move || work.executor_dir(&app, &id)).await
+}
+
+/// RS-03: none where there are no resources.
+async fn resources_file(
+    dir: &Path,
+    user: ResourceUser,
+    id: &str,
+    resources: &Addresses,
+) -> Result<Option<String>, RunnerError> {
+    let resources: BTreeMap<String, Vec<String>> =
+        resources.iter().map(|(name, addresses)| (name.to_owned(), addresses.to_vec())).collect();
+    let (target, id) = (dir.to_owned(), id.to_owned());
+    let file = blocking("write a resources file in", dir, move || write_file(&target, user, &id, &resources)).await?;
+    Ok(file.map(text))
+}
+
+/// Programs are told paths as text; directories that are none were refused at the start.
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
+}

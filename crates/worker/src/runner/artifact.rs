@@ -1,0 +1,172 @@
+//! Fetching a driver's file into its directory (DRN-02): from a path, a `file:` URL, or over http(s).
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::{RunnerError, download, workdir::check_name};
+
+/// Everybody may read and run a fetched file (DRN-02).
+const MODE: u32 = 0o755;
+
+/// How long and how much a fetch may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchLimits {
+    /// For making a connection.
+    pub connect: Duration,
+    /// For the next sign of life on a connection.
+    pub idle: Duration,
+    /// For all attempts together; after it no new one is begun.
+    pub retry_for: Duration,
+    /// Size of the file, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            retry_for: Duration::from_mins(1),
+            max_bytes: 4 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// Where a file comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Location {
+    Path(PathBuf),
+    Url(String),
+}
+
+/// Fetches the file into `dir` under the last segment of its location, executable, and returns its path. A file that
+/// is there already is left alone (DRN-01). It appears complete or not at all.
+///
+/// Transient failures (no connection, time-out, HTTP 408, 429 and 5xx) are tried again with growing pauses.
+///
+/// # Errors
+/// Names the location, without credentials, and what is wrong.
+pub async fn fetch(location: &str, dir: &Path, limits: &FetchLimits) -> Result<PathBuf, RunnerError> {
+    let (source, name) = parse(location)?;
+    let target = dir.join(name);
+    if fs::symlink_metadata(&target).is_ok() {
+        return Ok(target);
+    }
+    let unfinished = Unfinished(dir.join(format!(".fetch-{}", Uuid::new_v4())));
+    match source {
+        Location::Path(path) => {
+            let (to, max_bytes) = (unfinished.0.clone(), limits.max_bytes);
+            let named = path.clone();
+            spawn_blocking(move || copy(&path, &to, max_bytes))
+                .await
+                .map_err(|error| RunnerError::io("copy", &named, error.into()))??;
+        }
+        Location::Url(url) => download::download(&url, &unfinished.0, limits).await?,
+    }
+    fs::set_permissions(&unfinished.0, fs::Permissions::from_mode(MODE))
+        .and_then(|()| fs::rename(&unfinished.0, &target))
+        .map_err(|source| RunnerError::io("put in place", &target, source))?;
+    Ok(target)
+}
+
+/// The name a location's file gets: its last segment, without query and escapes.
+///
+/// # Errors
+/// When the location cannot be fetched at all, or its last segment is no file name.
+pub fn file_name(location: &str) -> Result<String, RunnerError> {
+    parse(location).map(|(_, name)| name)
+}
+
+/// Removed unless renamed away.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Normally renamed already; then there is nothing to remove.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn parse(location: &str) -> Result<(Location, String), RunnerError> {
+    let bad = |problem: &str| RunnerError::BadLocation {
+        location: download::without_secrets(location),
+        problem: problem.to_owned(),
+    };
+    let scheme = scheme(location);
+    let (source, segment) = match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
+        None => (Location::Path(PathBuf::from(location)), last_segment(location).to_owned()),
+        Some(("file", rest)) => {
+            let path = rest.strip_prefix("//localhost/").map(|path| format!("/{path}"));
+            let path = path.as_deref().or_else(|| rest.strip_prefix("//")).unwrap_or(rest);
+            let path = decode(path).ok_or_else(|| bad("an escape in it is not UTF-8"))?;
+            if !path.starts_with('/') {
+                return Err(bad("a file: URL of another host, or a relative one"));
+            }
+            (Location::Path(PathBuf::from(&path)), last_segment(&path).to_owned())
+        }
+        Some(("http" | "https", rest)) => {
+            let path = rest.split(['?', '#']).next().unwrap_or_default();
+            let path = path.strip_prefix("//").and_then(|path| path.split_once('/')).map(|(_, path)| path);
+            let path = path.ok_or_else(|| bad("it names no file on the server"))?;
+            let name = decode(last_segment(path)).ok_or_else(|| bad("an escape in it is not UTF-8"))?;
+            (Location::Url(location.to_owned()), name)
+        }
+        Some((scheme, _)) => return Err(bad(&format!("unknown scheme {scheme:?}"))),
+    };
+    check_name("name of the file to fetch", &segment)?;
+    Ok((source, segment))
+}
+
+fn last_segment(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// Scheme in lower case and the rest; `None` for a plain path. What stands before a colon is a scheme if it looks like
+/// one (RFC 3986): a file may well have a colon in its name, but not in the first segment of a path given here.
+fn scheme(location: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = location.split_once(':')?;
+    let looks_like_one = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    looks_like_one.then(|| (scheme.to_ascii_lowercase(), rest))
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn copy(from: &Path, to: &Path, max_bytes: u64) -> Result<(), RunnerError> {
+    let read_error = |source| RunnerError::io("read file to fetch", from, source);
+    let source = File::open(from).map_err(read_error)?;
+    if !source.metadata().map_err(read_error)?.is_file() {
+        return Err(read_error(io::Error::other("it is not a plain file")));
+    }
+    let write_error = |source| RunnerError::io("write fetched file", to, source);
+    let mut target = File::create_new(to).map_err(write_error)?;
+    let copied = io::copy(&mut source.take(max_bytes.saturating_add(1)), &mut target).map_err(write_error)?;
+    if copied > max_bytes {
+        return Err(RunnerError::TooLarge { location: from.display().to_string(), limit: max_bytes });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "artifact_tests.rs"]
+mod tests;

@@ -1,0 +1,190 @@
+//! Getting one file over http or https, with limits on everything the other side decides.
+
+use std::{error::Error, io, path::Path, time::Duration};
+
+use backoff::{ExponentialBackoff, future::retry_notify};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, combinators::BoxBody};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
+use tonic::codegen::http::{Response, Uri};
+
+use super::{RunnerError, artifact::FetchLimits};
+
+/// Redirects followed before the chain counts as endless.
+const MAX_REDIRECTS: usize = 5;
+/// Pause before the second attempt; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The file on its way; errors are already text.
+type Body = BoxBody<Bytes, String>;
+type Attempt<T> = Result<T, backoff::Error<RunnerError>>;
+
+/// Downloads `url` into the new file `to`, repeating what may succeed the next time.
+pub(super) async fn download(url: &str, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError> {
+    let pauses = ExponentialBackoff {
+        initial_interval: FIRST_PAUSE,
+        max_interval: LONGEST_PAUSE,
+        multiplier: 2.0,
+        max_elapsed_time: Some(limits.retry_for),
+        ..ExponentialBackoff::default()
+    };
+    let notify = |error, pause: Duration| {
+        tracing::info!(error = %error, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "fetch is tried again");
+    };
+    retry_notify(pauses, || attempt(url, to, limits), notify).await
+}
+
+/// The URL without user, password, query and fragment: signed URLs carry their secret in the query.
+pub(super) fn without_secrets(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = bare.split_once("://") else { return bare.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+async fn attempt(url: &str, to: &Path, limits: &FetchLimits) -> Attempt<()> {
+    let mut url = url.to_owned();
+    for _ in 0..=MAX_REDIRECTS {
+        let response = get(&url, limits).await?;
+        let status = response.status();
+        if status.is_success() {
+            return save(response, &url, to, limits).await;
+        }
+        if !status.is_redirection() {
+            let error = RunnerError::HttpStatus { url: without_secrets(&url), status: status.as_u16() };
+            let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
+            return Err(if passing { backoff::Error::transient(error) } else { backoff::Error::permanent(error) });
+        }
+        let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+        url = redirect(&url, location).map_err(|problem| {
+            backoff::Error::permanent(RunnerError::HttpRedirect { url: without_secrets(&url), problem })
+        })?;
+    }
+    let problem = format!("more than {MAX_REDIRECTS} redirects");
+    Err(backoff::Error::permanent(RunnerError::HttpRedirect { url: without_secrets(&url), problem }))
+}
+
+async fn get(url: &str, limits: &FetchLimits) -> Attempt<Response<Body>> {
+    let bad = |problem| backoff::Error::permanent(RunnerError::BadLocation { location: without_secrets(url), problem });
+    let uri: Uri = url.parse().map_err(|error| bad(format!("not a URL: {error}")))?;
+    // The client would take the scheme's own port instead of one that is no number.
+    if uri.port_u16().is_none()
+        && uri.authority().is_none_or(|authority| !authority.as_str().ends_with(authority.host()))
+    {
+        return Err(bad("no host, or a port that is none".to_owned()));
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(limits.connect));
+    // Plain connections do not need the host's certificates, and must work where there are none.
+    let answer = if uri.scheme_str() == Some("https") {
+        tcp.enforce_http(false);
+        let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
+            let problem = format!("the host's root certificates cannot be read: {error}");
+            backoff::Error::permanent(RunnerError::Http { url: without_secrets(url), problem })
+        })?;
+        let connector = tls.https_only().enable_http1().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
+        timeout(limits.idle, client.get(uri)).await
+    } else {
+        let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(tcp);
+        timeout(limits.idle, client.get(uri)).await
+    };
+    let response = answer.map_err(|_| idle(url, limits))?.map_err(|error| broken(url, chain(&error)))?;
+    Ok(response.map(|body| body.map_err(|error| chain(&error)).boxed()))
+}
+
+async fn save(response: Response<Body>, url: &str, to: &Path, limits: &FetchLimits) -> Attempt<()> {
+    let too_large = || {
+        let location = without_secrets(url);
+        backoff::Error::permanent(RunnerError::TooLarge { location, limit: limits.max_bytes })
+    };
+    let write_error = |error: io::Error| backoff::Error::permanent(RunnerError::io("write fetched file", to, error));
+    let mut body = response.into_body();
+    // Overwrites what an earlier attempt left.
+    let mut file = File::create(to).await.map_err(write_error)?;
+    let mut received: u64 = 0;
+    while let Some(frame) = timeout(limits.idle, body.frame()).await.map_err(|_| idle(url, limits))? {
+        let frame = frame.map_err(|problem| broken(url, problem))?;
+        let Some(data) = frame.data_ref() else { continue };
+        received += data.len() as u64;
+        if received > limits.max_bytes {
+            return Err(too_large());
+        }
+        file.write_all(data).await.map_err(write_error)?;
+    }
+    file.flush().await.map_err(write_error)
+}
+
+fn idle(url: &str, limits: &FetchLimits) -> backoff::Error<RunnerError> {
+    backoff::Error::transient(RunnerError::HttpIdle { url: without_secrets(url), idle: limits.idle })
+}
+
+fn broken(url: &str, problem: String) -> backoff::Error<RunnerError> {
+    backoff::Error::transient(RunnerError::Http { url: without_secrets(url), problem })
+}
+
+/// The useful part of a client's error is at the end of its chain.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// Where a redirect leads; never from https to http, and never away from http altogether.
+fn redirect(from: &str, location: Option<&str>) -> Result<String, String> {
+    let location = location.ok_or("redirect without a location")?;
+    let (scheme, rest) = from.split_once("://").ok_or("redirect from a URL without a scheme")?;
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let next = if location.contains("://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{host}{location}")
+    } else {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{host}{folder}/{location}")
+    };
+    match (scheme, next.split_once("://").map(|(scheme, _)| scheme)) {
+        (_, Some("https")) | ("http", Some("http")) => Ok(next),
+        _ => Err(format!("redirect from {scheme} to {:?} is not followed", without_secrets(&next))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_in_messages_carry_no_secrets() {
+        assert_eq!(without_secrets("https://me:pw@host:1/a/b.jar?sig=x#y"), "https://host:1/a/b.jar");
+        assert_eq!(without_secrets("http://host"), "http://host");
+        assert_eq!(without_secrets("/a/b.jar"), "/a/b.jar");
+    }
+
+    #[test]
+    fn redirects_are_resolved_and_never_leave_https() {
+        let from = "http://h:1/a/b.jar?q=/x";
+        assert_eq!(redirect(from, Some("/c")).unwrap(), "http://h:1/c");
+        assert_eq!(redirect(from, Some("c.jar")).unwrap(), "http://h:1/a/c.jar");
+        assert_eq!(redirect(from, Some("//i/c")).unwrap(), "http://i/c");
+        assert_eq!(redirect(from, Some("https://i/c")).unwrap(), "https://i/c");
+        assert_eq!(redirect("http://h", Some("c")).unwrap(), "http://h/c");
+        assert!(redirect("https://h/a", Some("http://h/a")).unwrap_err().contains("not followed"));
+        assert!(redirect(from, Some("file:///etc/passwd")).is_err());
+        assert!(redirect(from, None).is_err());
+    }
+}

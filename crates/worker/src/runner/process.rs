@@ -1,0 +1,202 @@
+//! The worker's handle of one program: start, signal, wait. Dropping it kills the program and all it started.
+
+use std::{collections::BTreeMap, os::fd::OwnedFd, path::PathBuf, process::Stdio};
+
+use rustix::io::write;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    task::spawn_blocking,
+};
+
+use super::{
+    RunnerError,
+    descendants::{MARK_VARIABLE, clear_marked},
+    keeper::SIGNAL_BASE,
+    logs::LogSink,
+    wire::{CONTROL_KILL, CONTROL_TERM, EXEC_SUBCOMMAND, KEEP_SUBCOMMAND, KeeperSpec, Launch, Report, SELF_EXE},
+};
+
+/// SIGKILL on Linux.
+const KILL_NUMBER: i32 = 9;
+
+/// The program that is run as keeper and launcher: normally this very binary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeeperProgram {
+    /// A binary that calls [`super::keeper::main_keep`] for [`KEEP_SUBCOMMAND`] and [`super::keeper::main_exec`] for
+    /// [`EXEC_SUBCOMMAND`].
+    pub binary: PathBuf,
+    /// Arguments before the subcommand.
+    pub args: Vec<String>,
+}
+
+impl KeeperProgram {
+    /// The running binary, also when its file has been replaced by an upgrade since.
+    pub fn this_binary() -> Self {
+        Self { binary: PathBuf::from(SELF_EXE), args: Vec::new() }
+    }
+}
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct ProcessSpec {
+    /// A path, or a name to be searched in the program's own PATH.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables set for it; `TANIST_PROCESS` is added, by which its descendants are recognised.
+    pub env: BTreeMap<String, String>,
+    /// Whether `env` is all it gets; otherwise it is laid over the worker's own environment (DRN-04, ERN-03).
+    pub clear_env: bool,
+    /// Its working directory, which must exist.
+    pub cwd: PathBuf,
+    /// Where its standard output goes.
+    pub stdout: LogSink,
+    /// Where its standard error goes.
+    pub stderr: LogSink,
+    /// Written to standard error's log before the start; see [`super::redact::header`].
+    pub header: Option<String>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code, or 128 + the number of the signal that ended it.
+    pub code: i32,
+    /// The signal, if one ended it.
+    pub signal: Option<i32>,
+}
+
+/// A running program and its keeper.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    program: String,
+    mark: String,
+    control: OwnedFd,
+    reports: Lines<BufReader<ChildStdout>>,
+    keeper: Child,
+    exit: Option<Exit>,
+}
+
+impl Process {
+    /// Starts the program under a keeper and returns when it runs. Dropping the future half-way kills what there is.
+    ///
+    /// The keeper may be forked from any thread: it follows the end of its control pipe, not a parent-death signal.
+    ///
+    /// # Errors
+    /// [`RunnerError::Start`] when the program, its directory or its logs cannot be used; the others when the keeper
+    /// itself cannot.
+    pub async fn start(spec: &ProcessSpec, keeper: &KeeperProgram) -> Result<Self, RunnerError> {
+        let program = spec.program.clone();
+        let mark = uuid::Uuid::new_v4().to_string();
+        let mut order = serde_json::to_vec(&keeper_spec(spec, keeper, &mark))
+            .map_err(|source| RunnerError::Order { program: program.clone(), source })?;
+        order.push(b'\n');
+        let mut child = Command::new(&keeper.binary)
+            .arg0("tanist-keeper")
+            .args(&keeper.args)
+            .arg(KEEP_SUBCOMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
+        let (Some(mut control), Some(reports)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(RunnerError::KeeperLost { program });
+        };
+        // A keeper that cannot take its order also ends its reports, which is noticed below.
+        let _ = control.write_all(&order).await;
+        let mut reports = BufReader::new(reports).lines();
+        let pid = match next_report(&mut reports).await {
+            Some(Report::Started { pid }) => pid.unsigned_abs(),
+            Some(Report::StartFailed { failure }) => return Err(failure.into()),
+            Some(Report::Exited { .. }) | None => return Err(RunnerError::KeeperLost { program }),
+        };
+        let control =
+            control.into_owned_fd().map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
+        Ok(Self { pid, program, mark, control, reports, keeper: child, exit: None })
+    }
+
+    /// The program's process id; also its group's.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// SIGTERM to the program's process group. Without effect once it has ended.
+    pub fn terminate(&self) {
+        self.send(CONTROL_TERM);
+    }
+
+    /// SIGKILL to the program and everything it started, wherever that went. Without effect once it has ended.
+    pub fn kill(&self) {
+        self.send(CONTROL_KILL);
+    }
+
+    /// Waits until the program has ended and nothing it started is left. May be cancelled and called again, also
+    /// after the end.
+    pub async fn wait(&mut self) -> Exit {
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        let exit = match next_report(&mut self.reports).await {
+            Some(Report::Exited { code, signal, survivors }) => {
+                if survivors > 0 {
+                    tracing::warn!(pid = self.pid, program = %self.program, survivors, "processes survive SIGKILL");
+                }
+                Exit { code, signal }
+            }
+            _ => self.after_keeper_lost().await,
+        };
+        self.exit = Some(exit);
+        // Only collects the keeper's own end; tokio does it in the background if this is cancelled.
+        let _ = self.keeper.wait().await;
+        exit
+    }
+
+    /// Somebody killed the keeper. The kernel killed the program with it; what the program had started is found by
+    /// the mark it inherited.
+    async fn after_keeper_lost(&mut self) -> Exit {
+        // Not before the keeper is gone for good: only then the kernel sends the program's death signal.
+        let _ = self.keeper.wait().await;
+        let mark = self.mark.clone();
+        let survivors = spawn_blocking(move || clear_marked(&mark)).await;
+        tracing::warn!(
+            pid = self.pid,
+            program = %self.program,
+            survivors = survivors.unwrap_or_default(),
+            "keeper was killed, and the program with it"
+        );
+        Exit { code: SIGNAL_BASE + KILL_NUMBER, signal: Some(KILL_NUMBER) }
+    }
+
+    fn send(&self, byte: u8) {
+        // Broken pipe: it has ended. Full pipe: thousands of the same are waiting there already.
+        let _ = write(&self.control, &[byte]);
+    }
+}
+
+fn keeper_spec(spec: &ProcessSpec, keeper: &KeeperProgram, mark: &str) -> KeeperSpec {
+    let mut env = spec.env.clone();
+    env.insert(MARK_VARIABLE.to_owned(), mark.to_owned());
+    let mut launcher = keeper.args.clone();
+    launcher.push(EXEC_SUBCOMMAND.to_owned());
+    KeeperSpec {
+        launch: Launch {
+            program: spec.program.clone(),
+            args: spec.args.clone(),
+            env,
+            clear_env: spec.clear_env,
+            cwd: spec.cwd.clone(),
+        },
+        launcher,
+        stdout: spec.stdout.clone(),
+        stderr: spec.stderr.clone(),
+        header: spec.header.clone(),
+    }
+}
+
+/// `None` when the keeper is gone or does not speak our language.
+async fn next_report(reports: &mut Lines<BufReader<ChildStdout>>) -> Option<Report> {
+    let line = reports.next_line().await.ok().flatten()?;
+    serde_json::from_str(&line).ok()
+}

@@ -1,0 +1,137 @@
+//! Carrying out launches: each run has at most one task, which prepares it, or starts its process and sees it out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use tanist_core::worker::{Event, Launch, RunId, What};
+
+use crate::handle::WorkerHandle;
+use crate::launch::{Surroundings, process_spec};
+use crate::live::{Live, LiveRun};
+use crate::place::Place;
+use crate::prepare::prepare;
+use crate::runner::artifact::FetchLimits;
+use crate::runner::process::{KeeperProgram, Process, ProcessSpec};
+
+/// What every run needs.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    /// Where things are.
+    pub(crate) place: Arc<Place>,
+    /// Limits of fetching.
+    pub(crate) fetch: FetchLimits,
+    /// What stands between this process and the programs.
+    pub(crate) keeper: KeeperProgram,
+    /// What programs are told.
+    pub(crate) around: Surroundings,
+}
+
+/// All runs that the machine has not forgotten. Dropping it kills everything that runs.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    workshop: Arc<Workshop>,
+    handle: WorkerHandle,
+    live: Live,
+    runs: BTreeMap<RunId, Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    what: What,
+    /// Preparing it, or holding its process. Ends with the value, and the process with it.
+    task: AbortOnDropHandle<()>,
+    reins: Reins,
+    _live: LiveRun,
+}
+
+/// How a process is told to end.
+#[derive(Debug, Clone, Default)]
+struct Reins {
+    terminate: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Runs {
+    pub(crate) fn new(workshop: Workshop, handle: WorkerHandle, live: Live) -> Self {
+        Self { workshop: Arc::new(workshop), handle, live, runs: BTreeMap::new() }
+    }
+
+    /// Begins to make ready what a run needs, once these deletions are done.
+    pub(crate) fn prepare(&mut self, run: RunId, what: What, deletions: Vec<CancellationToken>) {
+        let (workshop, handle, wanted) = (Arc::clone(&self.workshop), self.handle.clone(), what.clone());
+        let task = tokio::spawn(async move {
+            for deletion in deletions {
+                deletion.cancelled().await;
+            }
+            let event = match prepare(&workshop.place, &workshop.fetch, &wanted).await {
+                Ok(ready) => Event::Prepared { run, ready },
+                Err(error) => Event::PrepareFailed { run, message: error.to_string() },
+            };
+            handle.tell(event).await;
+        });
+        let (live, task) = (self.live.enter(run, &what), AbortOnDropHandle::new(task));
+        self.runs.insert(run, Run { what, task, reins: Reins::default(), _live: live });
+    }
+
+    /// Starts the run's process.
+    pub(crate) fn spawn(&mut self, run: RunId, launch: Launch) {
+        let Some(known) = self.runs.get_mut(&run) else { return };
+        let dir = self.workshop.place.run_dir(&known.what);
+        let spec = process_spec(&known.what, launch, &dir, &self.workshop.around);
+        known.reins = Reins::default();
+        let keeper = self.workshop.keeper.clone();
+        let task = tokio::spawn(see_through(run, spec, keeper, known.reins.clone(), self.handle.clone()));
+        known.task = AbortOnDropHandle::new(task);
+    }
+
+    /// SIGTERM to the run's process group.
+    pub(crate) fn terminate(&self, run: RunId) {
+        if let Some(known) = self.runs.get(&run) {
+            known.reins.terminate.cancel();
+        }
+    }
+
+    /// SIGKILL to everything of the run.
+    pub(crate) fn kill(&self, run: RunId) {
+        if let Some(known) = self.runs.get(&run) {
+            known.reins.kill.cancel();
+        }
+    }
+
+    /// Breaks off what goes on for the run, and tells the readers of its output that it has ended.
+    pub(crate) fn forget(&mut self, run: RunId) {
+        self.runs.remove(&run);
+    }
+}
+
+/// Starts a process, passes signals on, and tells of its beginning and end.
+async fn see_through(run: RunId, spec: ProcessSpec, keeper: KeeperProgram, reins: Reins, handle: WorkerHandle) {
+    let mut process = match Process::start(&spec, &keeper).await {
+        Ok(process) => process,
+        Err(error) => {
+            handle.tell(Event::StartFailed { run, message: error.to_string() }).await;
+            return;
+        }
+    };
+    handle.tell(Event::Started { run, pid: process.pid() }).await;
+    let (mut terminated, mut killed) = (false, false);
+    let exit = loop {
+        tokio::select! {
+            biased;
+            // SIGKILL first: after it, SIGTERM says nothing new.
+            () = reins.kill.cancelled(), if !killed => {
+                killed = true;
+                process.kill();
+            }
+            () = reins.terminate.cancelled(), if !terminated => {
+                terminated = true;
+                process.terminate();
+            }
+            exit = process.wait() => break exit,
+        }
+    };
+    handle.tell(Event::Exited { run, code: exit.code }).await;
+}

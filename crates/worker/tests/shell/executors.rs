@@ -1,0 +1,92 @@
+//! Executors (ERN-*, WL-02, WL-03, DIR-03).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tanist_core::ids::AppId;
+use tanist_core::model::ExecutorState;
+use tanist_core::msg::WorkerCommand;
+
+use crate::fake_master::{FakeMaster, command, executor};
+use crate::rig::{FAMILY, TestWorker, family, is_alive, until};
+
+#[tokio::test]
+async fn ern_01_to_ern_05_an_executor_runs_and_ends() {
+    let mut master = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&master]).await;
+    let (mut session, _) = master.registered().await;
+    let of = executor("app-1", 0);
+    let script = "env; echo arguments: \"$@\"; ls -d $SPARK_EXECUTOR_DIRS; exit 5";
+    let arguments = ["-c", script, "name", "{{EXECUTOR_ID}}", "{{HOSTNAME}}", "{{CORES}}", "{{APP_ID}}"];
+    session.launch_executor("app-1", 0, command("sh", &arguments)).await;
+    assert_eq!(session.executor_state(&of).await, (ExecutorState::Running, None, None));
+    let message = Some("Command exited with code 5".to_owned());
+    assert_eq!(session.executor_state(&of).await, (ExecutorState::Exited, message, Some(5)));
+
+    let out = worker.text("app-1/0/stdout");
+    let scratch = out.lines().find_map(|line| line.strip_prefix("SPARK_EXECUTOR_DIRS=")).unwrap();
+    assert!(scratch.starts_with(worker.dir.path().join("local/executor-").to_str().unwrap()), "WL-03: {scratch}");
+    assert_eq!(fs::metadata(scratch).unwrap().permissions().mode() & 0o777, 0o700);
+    for line in [
+        "arguments: 0 127.0.0.1 2 app-1",
+        "SPARK_LAUNCH_WITH_SCALA=0",
+        "TANIST_APP_ID=app-1",
+        "TANIST_EXECUTOR_ID=0",
+        scratch,
+    ] {
+        assert!(out.lines().any(|found| found == line), "{line} in {out}");
+    }
+    assert!(worker.text("app-1/0/stderr").starts_with("Spark Executor Command: \"sh\" \"-c\" "), "ERN-05");
+
+    // DIR-03: shared by the executors of the application, and gone with it; its logs stay.
+    let scratch = scratch.to_owned();
+    session.launch_executor("app-1", 1, command("sh", &["-c", "echo $SPARK_EXECUTOR_DIRS; sleep 600"])).await;
+    let second = executor("app-1", 1);
+    assert_eq!(session.executor_state(&second).await.0, ExecutorState::Running);
+    until("it has written", || worker.text("app-1/1/stdout").trim() == scratch).await;
+    session.command(WorkerCommand::ApplicationFinished { app: AppId::new("app-1").unwrap() }).await;
+    session.command(WorkerCommand::KillExecutor { executor: second.clone() }).await;
+    assert_eq!(session.executor_state(&second).await.0, ExecutorState::Killed);
+    until("scratch is gone", || !fs::exists(&scratch).unwrap()).await;
+    assert!(worker.work().join("app-1/0/stdout").exists());
+}
+
+#[tokio::test]
+async fn wl_02_a_directory_that_is_there_already_is_a_failure() {
+    let mut master = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&master]).await;
+    let (mut session, _) = master.registered().await;
+    fs::create_dir_all(worker.work().join("app-1/0")).unwrap();
+    session.launch_executor("app-1", 0, command("sh", &["-c", "exit 0"])).await;
+    let (state, message, status) = session.executor_state(&executor("app-1", 0)).await;
+    assert_eq!((state, status), (ExecutorState::Failed, None));
+    let message = message.unwrap();
+    assert!(message.starts_with("Error running executor: ") && message.contains("app-1/0"), "ERN-07: {message}");
+}
+
+#[tokio::test]
+async fn wl_03_no_usable_local_directory_is_a_failure() {
+    let mut master = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&master]).await;
+    let (mut session, _) = master.registered().await;
+    fs::write(worker.dir.path().join("local"), "a file").unwrap();
+    session.launch_executor("app-1", 0, command("sh", &["-c", "exit 0"])).await;
+    let (state, message, _) = session.executor_state(&executor("app-1", 0)).await;
+    assert_eq!(state, ExecutorState::Failed);
+    assert!(message.unwrap().contains("no usable local directory"));
+}
+
+#[tokio::test]
+async fn ern_06_nothing_is_left_of_an_executor_that_ignores_sigterm() {
+    let mut master = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&master]).await;
+    let (mut session, _) = master.registered().await;
+    let of = executor("app-1", 3);
+    session.launch_executor("app-1", 3, command("sh", &["-c", FAMILY])).await;
+    assert_eq!(session.executor_state(&of).await.0, ExecutorState::Running);
+    let pids = family(&worker.work().join("app-1/3")).await;
+    session.command(WorkerCommand::KillExecutor { executor: of.clone() }).await;
+    let (state, _, status) = session.executor_state(&of).await;
+    assert_eq!((state, status), (ExecutorState::Killed, Some(137)));
+    assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
+}
