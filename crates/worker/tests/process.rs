@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, getsid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tanist_worker::runner::{
     RunnerError, StartFailure,
     logs::{LogFiles, LogMode, LogSink, RollWhen, Rolling},
@@ -81,6 +81,12 @@ fn is_alive(pid: u32) -> bool {
 fn parent(pid: u32) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Zero for a session of another pid namespace, such as the one a test run in a container was started from.
+fn session(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().parse().unwrap()
 }
 
 /// What the descriptors point at, in order of their numbers.
@@ -236,7 +242,6 @@ async fn signals_meant_for_the_worker_leave_keeper_and_program_alone() {
     }
     let ended = tokio::time::timeout(Duration::from_millis(300), process.wait()).await;
     assert!(ended.is_err(), "the keeper was to stay");
-    let session = |pid: u32| getsid(Pid::from_raw(pid.cast_signed())).unwrap();
     assert_eq!(session(keeper), session(process.pid()));
     assert_ne!(session(keeper), session(std::process::id()));
     // The program itself reacts to signals as ever: nothing ignored is inherited.
