@@ -6,7 +6,7 @@ use std::path::Path;
 use tonic_prost_build::Config;
 
 /// One service per file.
-const FILES: [&str; 6] = ["common", "worker", "app", "submission", "operator", "executor"];
+const FILES: [&str; 7] = ["common", "worker", "app", "submission", "operator", "executor", "ha"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

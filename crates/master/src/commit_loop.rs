@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use tanist_core::ids::MasterId;
 use tanist_core::master::{Effect, Event, Master};
-use tanist_core::time::{Mono, Now};
-use tanist_store::{LeaderRecord, Standing, clock};
+use tanist_core::time::{Mono, Now, Wall};
+use tanist_store::{LeaderRecord, Resignation, Standing, clock};
 
 use crate::board::Board;
 use crate::error::{MasterError, RequestError};
@@ -53,6 +53,8 @@ const DEAF_AT_MOST: Duration = Duration::from_secs(2);
 pub(crate) struct CommitLoop {
     machine: Master,
     me: MasterId,
+    /// When this process started, for display.
+    started: Wall,
     candidacy: Candidacy,
     seat: Seat,
     leader: watch::Receiver<Option<LeaderRecord>>,
@@ -81,6 +83,7 @@ impl CommitLoop {
         let new = Self {
             machine,
             me: candidacy.candidate.master.clone(),
+            started: clock::wall(),
             seat: Seat::standing(candidacy.clone(), None),
             candidacy,
             leader,
@@ -261,7 +264,8 @@ impl CommitLoop {
         }
         if let Some(tenure) = self.seat.tenure() {
             let election = &*self.candidacy.backend.election;
-            crate::seat::resign(election, tenure, "the process was told to stop").await;
+            let resignation = Resignation::open("the process was told to stop");
+            crate::seat::resign(election, tenure, &resignation).await;
         }
         self.outlets.end_term(&RequestError::ShuttingDown);
         tracing::info!(master = %self.me, "master stopped");

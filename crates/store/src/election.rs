@@ -19,6 +19,7 @@ use tanist_core::time::{Mono, Wall};
 use crate::engine::{Guard, Revision};
 use crate::error::ElectionError;
 use crate::form;
+use crate::intent::{Handover, Intent, IntentChange};
 
 /// Renewals are sent only while the core loop has shown progress within this time (milliseconds are compared).
 pub const PROGRESS_WITHIN: Duration = Duration::from_secs(1);
@@ -135,6 +136,8 @@ pub struct MemberRecord {
     pub version: String,
     /// Its role, by the name shown to people.
     pub role: String,
+    /// When the process started: wall clock, milliseconds since 1970.
+    pub started_at: u64,
 }
 
 /// How a term ended, as far as its successor can tell.
@@ -143,6 +146,14 @@ pub struct MemberRecord {
 pub enum Ending {
     /// It left by itself, for this reason.
     Resigned {
+        /// For people.
+        why: String,
+    },
+    /// It handed the office to another master, as an operator had asked.
+    HandedOver {
+        /// To which one.
+        #[serde(with = "form")]
+        to: MasterId,
         /// For people.
         why: String,
     },
@@ -192,6 +203,45 @@ pub struct RecoveryFigures {
     pub drivers: u32,
     /// Records that could not be decoded and were put aside.
     pub quarantined: u32,
+}
+
+/// How an office is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resignation {
+    /// For the log and the history.
+    pub why: String,
+    /// Who is to follow, if somebody is named: the others wait for that master until the handover expires.
+    pub successor: Option<Handover>,
+}
+
+impl Resignation {
+    /// Whoever is first may follow.
+    pub fn open(why: impl Into<String>) -> Self {
+        Self { why: why.into(), successor: None }
+    }
+}
+
+/// What is wrong between this process and the store, as the backend sees it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when: wall clock.
+    pub since: Wall,
+    /// What was tried and what came of it, for people.
+    pub what: String,
+}
+
+/// The copy of the records that a standby keeps beside the store, to notice when what it was told differs from what is
+/// there. It is never read in place of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MirrorStatus {
+    /// Records in it.
+    pub records: u64,
+    /// The revision up to which it is complete.
+    pub revision: Revision,
+    /// Records compared with the store at take-overs of this process.
+    pub compared: u64,
+    /// Of these, how many differed: each one is a fault of the store's watches, or ours.
+    pub differences: u64,
 }
 
 /// The end of a term.
@@ -304,24 +354,29 @@ pub trait LeaderElection: Send + Sync {
     /// What went wrong.
     async fn record_recovery(&self, tenure: &Tenure, figures: &RecoveryFigures) -> Result<(), ElectionError>;
 
-    /// Leaves the office: ends the term's history entry and makes room for the next. Nothing of the term can be
-    /// committed once this has returned `Ok`. Does nothing if the term is over already.
+    /// Leaves the office: ends the term's history entry, names the successor if there is one, and makes room for the
+    /// next term, all in one transaction. Nothing of the term can be committed once this has returned `Ok`. Does
+    /// nothing if the term is over already.
     ///
     /// # Errors
-    /// What went wrong; the term then ends by itself as if the process had died.
-    async fn resign(&self, tenure: &Tenure, why: &str) -> Result<(), ElectionError>;
+    /// [`ElectionError::Unsupported`] if a successor is named and this backend cannot wait for one: nothing is changed
+    /// then. Otherwise what went wrong; the term then ends by itself as if the process had died.
+    async fn resign(&self, tenure: &Tenure, resignation: &Resignation) -> Result<(), ElectionError>;
 
-    /// Ends the term of somebody else, exactly the one given, with the evidence written into its history. Being wrong
-    /// costs one recovery, never safety.
+    /// Ends the term of somebody else, exactly the one given, with the evidence written into its history: once a read
+    /// of this process's own, not older than this call, has shown that it is still in office. Being wrong costs one
+    /// recovery, never safety. `Ok` = that term is over, whoever ended it.
     ///
     /// # Errors
-    /// [`ElectionError::Unsupported`] where a dead leader needs no help to be gone; what went wrong otherwise.
+    /// [`ElectionError::Unsupported`] where a dead leader needs no help to be gone, [`ElectionError::Paused`] while
+    /// failover is paused; what went wrong otherwise.
     async fn depose(&self, by: &MasterId, term: &Term, evidence: &str) -> Result<(), ElectionError>;
 
-    /// Makes this process known as a member until the process ends; called again when something changes.
+    /// Makes this process known as a member until the process ends; called again when something changes. A backend
+    /// that loses what it has announced (its lease) announces the same again by itself.
     ///
     /// # Errors
-    /// What went wrong.
+    /// [`ElectionError::MemberTaken`] if another living process has the same id; what went wrong otherwise.
     async fn announce(&self, member: &MemberRecord) -> Result<(), ElectionError>;
 
     /// The members that are up, as far as known, ordered by id.
@@ -335,6 +390,21 @@ pub trait LeaderElection: Send + Sync {
     /// # Errors
     /// What went wrong; some backends can only answer this while leading.
     async fn history(&self) -> Result<Vec<HistoryEntry>, ElectionError>;
+
+    /// What operators want of the masters, as last observed.
+    fn intent(&self) -> watch::Receiver<Intent>;
+
+    /// Changes what operators want, against whatever it is at that moment.
+    ///
+    /// # Errors
+    /// [`ElectionError::Unsupported`] where nobody would look at it; what went wrong otherwise.
+    async fn change_intent(&self, change: &IntentChange) -> Result<Intent, ElectionError>;
+
+    /// What is wrong between this process and the store; `None` = nothing.
+    fn trouble(&self) -> watch::Receiver<Option<Trouble>>;
+
+    /// The standby's copy of the records, where a backend keeps one.
+    fn mirror(&self) -> Option<MirrorStatus>;
 }
 
 #[cfg(test)]

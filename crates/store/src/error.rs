@@ -5,7 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
-use tanist_core::ids::{ClusterId, Epoch, InvalidId};
+use tanist_core::ids::{ClusterId, Epoch, InvalidId, MasterId};
+use tanist_core::time::Wall;
 
 use crate::engine::{Expect, MAX_BYTES, MAX_OPERATIONS, Revision, Versioned};
 use crate::envelope::DecodeError;
@@ -279,6 +280,26 @@ pub enum ElectionError {
         advice: PathBuf,
         /// The cluster that was seen.
         cluster: ClusterId,
+    },
+    /// Another living process is known under the same master id.
+    #[error("master id {master} is taken by a process at {rpc}, up since {}: give each master its own id", started_at.civil())]
+    MemberTaken {
+        /// The id.
+        master: MasterId,
+        /// Where the other one is.
+        rpc: String,
+        /// Since when.
+        started_at: Wall,
+    },
+    /// An operator has paused failover.
+    #[error("failover is paused by {by} until {}: {why}", until.civil())]
+    Paused {
+        /// Who asked.
+        by: String,
+        /// Why.
+        why: String,
+        /// Until when.
+        until: Wall,
     },
     /// A random id was not accepted as one.
     #[error("a new id could not be made")]

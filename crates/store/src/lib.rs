@@ -6,11 +6,14 @@
 //! | [`engine`] | [`PersistenceEngine`]: revisions, compares, guarded transactions, in the terms of etcd |
 //! | [`election`] | [`LeaderElection`]: standing for office, holding and leaving it |
 //! | [`journal`] | [`Journal`]: changes of the core in, guarded transactions out; loading what a predecessor left |
+//! | [`intent`] | what operators want of the masters |
 //! | [`embedded`] | [`EmbeddedStore`]: the backend for one host |
+//! | [`etcd`] | the backend for several hosts |
 //! | [`meta`] | records about the cluster itself |
 //! | [`envelope`] | the form of every value, with its checksum |
 //! | [`error`] | what can go wrong, sorted by what it means |
 //! | `conformance` | the suite that every backend must pass (feature `conformance`) |
+//! | [`failpoint`] | where tests may order faults |
 //! | [`clock`] | the two clocks |
 //!
 //! What deliberately is not here: any decision about workers, applications or drivers, and any retry schedule. Who
@@ -24,15 +27,22 @@ pub mod embedded;
 pub mod engine;
 pub mod envelope;
 pub mod error;
+pub mod etcd;
+pub mod failpoint;
 mod form;
+pub mod intent;
 pub mod journal;
 pub mod key;
 pub mod meta;
 mod record;
 
-pub use election::{Candidate, Heard, LeaderElection, LeaderRecord, Loss, MemberRecord, Progress, Standing, Tenure};
+pub use election::{
+    Candidate, Heard, LeaderElection, LeaderRecord, Loss, MemberRecord, MirrorStatus, Progress, Resignation, Standing,
+    Tenure, Trouble,
+};
 pub use embedded::EmbeddedStore;
 pub use engine::{Committed, Expect, Guard, Operation, PersistenceEngine, Revision, Transaction, Versioned};
 pub use error::{CommitError, ElectionError, StoreError};
+pub use intent::{Handover, Intent, IntentChange, Pause};
 pub use journal::Journal;
 pub use key::{Family, Key, KeyPrefix, Name};

@@ -6,7 +6,7 @@ use tanist_core::master::Event;
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::ClientReply;
 use tanist_core::record::Recovered;
-use tanist_store::{CommitError, ElectionError, Key, Loss, Name, StoreError, Tenure, clock};
+use tanist_store::{CommitError, ElectionError, Key, Loss, Name, Resignation, StoreError, Tenure, clock};
 
 use super::CommitLoop;
 use crate::error::{MasterError, RequestError};
@@ -120,7 +120,7 @@ impl CommitLoop {
         };
         tracing::warn!(term = %tenure.term(), why, "lead lost: standby again");
         self.drop_term(&RequestError::TermEnded);
-        let leaving = Leaving { tenure, why, hold_off };
+        let leaving = Leaving { tenure, resignation: Resignation::open(why), hold_off };
         self.seat = Seat::standing(self.candidacy.clone(), Some(leaving));
         self.see_leader();
     }

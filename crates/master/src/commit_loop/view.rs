@@ -91,6 +91,7 @@ impl CommitLoop {
             ui: candidate.ui.clone(),
             version: candidate.version.clone(),
             role: self.machine.role().name().to_owned(),
+            started_at: self.started.0,
         };
         self.errands.spawn(async move {
             match timeout(ERRAND_DEADLINE, election.announce(&member)).await {

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use tanist_core::ids::MasterId;
 use tanist_core::record::Recovered;
 use tanist_store::{
-    Candidate, ElectionError, Journal, Key, LeaderElection, Name, PersistenceEngine, StoreError, Tenure,
+    Candidate, ElectionError, Journal, Key, LeaderElection, Name, PersistenceEngine, Resignation, StoreError, Tenure,
 };
 
 use super::Records;
@@ -45,8 +45,7 @@ pub(crate) struct Candidacy {
 #[derive(Debug)]
 pub(crate) struct Leaving {
     pub(crate) tenure: Tenure,
-    /// For the log and the history.
-    pub(crate) why: String,
+    pub(crate) resignation: Resignation,
     /// Let the others go first.
     pub(crate) hold_off: bool,
 }
@@ -59,7 +58,7 @@ pub(crate) async fn stand(candidacy: Candidacy, leaving: Option<Leaving>) -> Res
     let election = &*candidacy.backend.election;
     let has_led = leaving.is_some();
     if let Some(leaving) = leaving {
-        resign(election, &leaving.tenure, &leaving.why).await;
+        resign(election, &leaving.tenure, &leaving.resignation).await;
         if leaving.hold_off {
             sleep(hold_off(election, &candidacy.candidate.master).await).await;
         }
@@ -79,9 +78,9 @@ pub(crate) async fn stand(candidacy: Candidacy, leaving: Option<Leaving>) -> Res
 }
 
 /// Gives an office up, within [`RESIGN_DEADLINE`].
-pub(crate) async fn resign(election: &dyn LeaderElection, tenure: &Tenure, why: &str) {
-    let epoch = tenure.record.epoch;
-    match timeout(RESIGN_DEADLINE, election.resign(tenure, why)).await {
+pub(crate) async fn resign(election: &dyn LeaderElection, tenure: &Tenure, resignation: &Resignation) {
+    let (epoch, why) = (tenure.record.epoch, &resignation.why);
+    match timeout(RESIGN_DEADLINE, election.resign(tenure, resignation)).await {
         Ok(Ok(())) => tracing::info!(%epoch, why, "office left"),
         Ok(Err(error)) => {
             tracing::warn!(%epoch, why, error = with_causes(&error), "leaving the office failed: the term ends by itself");

@@ -7,7 +7,10 @@ use tokio::sync::watch;
 
 use tanist_core::ids::{MasterId, Term};
 use tanist_store::election::{HistoryEntry, RecoveryFigures};
-use tanist_store::{Candidate, ElectionError, LeaderElection, LeaderRecord, MemberRecord, Standing, Tenure};
+use tanist_store::{
+    Candidate, ElectionError, Intent, IntentChange, LeaderElection, LeaderRecord, MemberRecord, MirrorStatus,
+    Resignation, Standing, Tenure, Trouble,
+};
 
 pub(crate) struct TestElection {
     real: Arc<dyn LeaderElection>,
@@ -40,8 +43,8 @@ impl LeaderElection for TestElection {
         self.real.record_recovery(tenure, figures).await
     }
 
-    async fn resign(&self, tenure: &Tenure, why: &str) -> Result<(), ElectionError> {
-        self.real.resign(tenure, why).await
+    async fn resign(&self, tenure: &Tenure, resignation: &Resignation) -> Result<(), ElectionError> {
+        self.real.resign(tenure, resignation).await
     }
 
     async fn depose(&self, by: &MasterId, term: &Term, evidence: &str) -> Result<(), ElectionError> {
@@ -58,5 +61,21 @@ impl LeaderElection for TestElection {
 
     async fn history(&self) -> Result<Vec<HistoryEntry>, ElectionError> {
         self.real.history().await
+    }
+
+    fn intent(&self) -> watch::Receiver<Intent> {
+        self.real.intent()
+    }
+
+    async fn change_intent(&self, change: &IntentChange) -> Result<Intent, ElectionError> {
+        self.real.change_intent(change).await
+    }
+
+    fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.real.trouble()
+    }
+
+    fn mirror(&self) -> Option<MirrorStatus> {
+        self.real.mirror()
     }
 }

@@ -8,7 +8,9 @@ use tokio::sync::Mutex;
 use tanist_core::ids::Epoch;
 use tanist_core::time::Mono;
 
-use crate::election::{Ended, Ending, LeaderElection, LeaderRecord, Loss, MemberRecord, RecoveryFigures, Standing};
+use crate::election::{
+    Ended, Ending, LeaderElection, LeaderRecord, Loss, MemberRecord, RecoveryFigures, Resignation, Standing,
+};
 use crate::engine::{Expect, Operation, PersistenceEngine, Revision, Transaction};
 use crate::envelope::{self, Opened};
 use crate::error::ElectionError;
@@ -51,16 +53,16 @@ pub async fn epochs_rise_above_everything_heard<H: Harness>(harness: &H) {
     first.create("state/apps/a", b"1").await;
     second.heard.raise(Epoch(900));
     second.heard.raise(Epoch(800));
-    first.store.resign(&first.tenure, "test").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
     let tenure = tokio::time::timeout(harness.takeover(), campaign).await.unwrap().unwrap().unwrap();
     assert_eq!(tenure.record.epoch, Epoch(901), "heard while it waited");
     assert_eq!(second.heard.highest(), Epoch(901), "its own epoch is one heard of");
     assert_eq!(tenure.record.cluster, first.tenure.record.cluster);
     assert_ne!(tenure.record.nonce, first.tenure.record.nonce);
-    store.resign(&tenure, "test").await.unwrap();
+    store.resign(&tenure, &Resignation::open("test")).await.unwrap();
     let third = lead(harness, "m3").await;
     assert_eq!(third.tenure.record.epoch, Epoch(902), "and without having heard of it");
-    third.store.resign(&third.tenure, "test").await.unwrap();
+    third.store.resign(&third.tenure, &Resignation::open("test")).await.unwrap();
 
     let last = candidate("m4");
     last.heard.raise(Epoch(u64::MAX));
@@ -72,7 +74,7 @@ pub async fn epochs_rise_above_everything_heard<H: Harness>(harness: &H) {
 pub async fn an_older_term_can_commit_nothing<H: Harness>(harness: &H) {
     let first = lead(harness, "m1").await;
     let at = first.create("state/apps/a", b"1").await;
-    first.store.resign(&first.tenure, "test").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
     assert!(matches!(&*first.tenure.standing.borrow(), Standing::Lost(Loss::Resigned)));
     assert!(!first.tenure.standing.borrow().may_act(Mono(0)));
     let second = lead(harness, "m2").await;
@@ -87,7 +89,7 @@ pub async fn an_older_term_can_commit_nothing<H: Harness>(harness: &H) {
     }
     assert_eq!(second.now().await, before);
     second.commit(vec![right]).await.unwrap();
-    first.store.resign(&first.tenure, "again").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("again")).await.unwrap();
     second.commit(Vec::new()).await.expect("a term that is over ends no other");
 }
 
@@ -109,7 +111,7 @@ pub async fn a_second_candidate_waits_until_the_leader_resigns<H: Harness>(harne
     }
     let again = first.store.campaign(&candidate("m1")).await;
     assert!(matches!(again, Err(ElectionError::AlreadyLeading { epoch }) if epoch == first.tenure.record.epoch));
-    first.store.resign(&first.tenure, "planned").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("planned")).await.unwrap();
     let tenure = tokio::time::timeout(harness.takeover(), campaign).await.unwrap().unwrap();
     let predecessor = tenure.predecessor.unwrap();
     assert_eq!(predecessor.epoch, first.tenure.record.epoch);
@@ -154,7 +156,7 @@ pub async fn acknowledged_writes_are_there_at_the_revision_of_the_next_term<H: H
         (acknowledged.lock().await.len() >= ENOUGH).then_some(())
     })
     .await;
-    first.store.resign(&first.tenure, "in the midst of writing").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("in the midst of writing")).await.unwrap();
     let second = lead(harness, "m2").await;
     writer.await.unwrap();
     let found = second.list("state/apps/", second.tenure.revision).await;
@@ -177,9 +179,9 @@ pub async fn a_candidacy_that_is_dropped_takes_no_office<H: Harness>(harness: &H
         if round % 2 == 0 {
             first.create(&format!("state/apps/app-{round}"), b"x").await;
             given_up.abort();
-            first.store.resign(&first.tenure, "test").await.unwrap();
+            first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
         } else {
-            first.store.resign(&first.tenure, "test").await.unwrap();
+            first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
             given_up.abort();
         }
         if given_up.await.is_ok() {
@@ -209,7 +211,7 @@ pub async fn of_many_candidates_one_leads_at_a_time<H: Harness>(harness: &H) {
                 written.push(revision);
                 at = Some(revision);
             }
-            leader.store.resign(&leader.tenure, "turn is over").await.unwrap();
+            leader.store.resign(&leader.tenure, &Resignation::open("turn is over")).await.unwrap();
             (leader.tenure.record.epoch, written)
         });
     }
@@ -233,7 +235,7 @@ pub async fn standbys_hear_who_leads<H: Harness>(harness: &H) {
         let known = heard.wait_for(|leader| leader.as_ref() == Some(&first.tenure.record));
         tokio::time::timeout(harness.takeover(), known).await.expect("the leader is heard of").unwrap();
     }
-    first.store.resign(&first.tenure, "test").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
     let second = lead(harness, "m2").await;
     let known = heard.wait_for(|leader| leader.as_ref() == Some(&second.tenure.record));
     tokio::time::timeout(harness.takeover(), known).await.expect("the next leader is heard of").unwrap();
@@ -244,7 +246,7 @@ pub async fn the_history_tells_how_terms_went<H: Harness>(harness: &H) {
     let first = lead(harness, "m1").await;
     let figures = RecoveryFigures { took_ms: 12, workers: 3, workers_missing: 1, ..RecoveryFigures::default() };
     first.store.record_recovery(&first.tenure, &figures).await.unwrap();
-    first.store.resign(&first.tenure, "for the night").await.unwrap();
+    first.store.resign(&first.tenure, &Resignation::open("for the night")).await.unwrap();
     let refused = first.store.record_recovery(&first.tenure, &figures).await;
     assert!(matches!(refused, Err(ElectionError::Commit(error)) if error.leadership_lost()));
     let second = lead(harness, "m2").await;
@@ -270,6 +272,7 @@ pub async fn members_are_listed_while_they_are_up<H: Harness>(harness: &H) {
         ui: None,
         version: "0.1.0".to_owned(),
         role: role.to_owned(),
+        started_at: 1,
     };
     one.announce(&member("m1", "STANDBY")).await.unwrap();
     two.announce(&member("m2", "a longer text than the one that replaces it")).await.unwrap();

@@ -135,7 +135,7 @@ pub async fn nothing_to_write_sends_the_guard<H: Harness>(harness: &H) {
     journal.commit(&[]).await.unwrap();
     journal.commit(&[Vec::new(), vec![Change::RemoveWorker(worker("never-seen").id)]]).await.unwrap();
     assert_eq!(leader.now().await, before);
-    leader.store.resign(&leader.tenure, "test").await.unwrap();
+    leader.store.resign(&leader.tenure, &crate::Resignation::open("test")).await.unwrap();
     let second = lead(harness, "m2").await;
     for groups in [vec![], vec![vec![Change::PutWorker(worker("worker-1"))]]] {
         assert!(journal.commit(&groups).await.unwrap_err().leadership_lost());

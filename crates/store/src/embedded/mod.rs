@@ -36,11 +36,13 @@ use tanist_core::ids::{ClusterId, MasterId, Term};
 
 use crate::clock;
 use crate::election::{
-    Candidate, HistoryEntry, LeaderElection, LeaderRecord, MemberRecord, Progress, RecoveryFigures, Tenure,
+    Candidate, HistoryEntry, LeaderElection, LeaderRecord, MemberRecord, MirrorStatus, Progress, RecoveryFigures,
+    Resignation, Tenure, Trouble,
 };
 use crate::engine::{Committed, Guard, Page, PersistenceEngine, Reading, Revision, Transaction};
 use crate::envelope;
 use crate::error::{CommitError, ElectionError, Refusal, StoreError};
+use crate::intent::{Intent, IntentChange};
 use crate::key::{Family, Key, KeyPrefix};
 
 use self::advisory::{MemberFile, StoreDir};
@@ -71,6 +73,10 @@ struct Inner {
     leader: watch::Sender<Option<LeaderRecord>>,
     /// The cluster that this process has seen here; it never leads another one.
     cluster: Mutex<Option<ClusterId>>,
+    /// Nothing is wanted of the masters of one host, ever.
+    intent: watch::Sender<Intent>,
+    /// The office is a lock of this host: nothing stands between.
+    trouble: watch::Sender<Option<Trouble>>,
 }
 
 impl EmbeddedStore {
@@ -89,6 +95,8 @@ impl EmbeddedStore {
                 member: Mutex::new(None),
                 leader: watch::Sender::new(None),
                 cluster: Mutex::new(None),
+                intent: watch::Sender::default(),
+                trouble: watch::Sender::default(),
             });
             inner.observe();
             Ok(inner)
@@ -231,9 +239,12 @@ impl LeaderElection for EmbeddedStore {
         blocking_election("recording a recovery", move || held.record_recovery(figures)).await
     }
 
-    async fn resign(&self, tenure: &Tenure, why: &str) -> Result<(), ElectionError> {
+    async fn resign(&self, tenure: &Tenure, resignation: &Resignation) -> Result<(), ElectionError> {
+        if resignation.successor.is_some() {
+            return Err(ElectionError::Unsupported { what: "naming a successor: the first one to get the lock leads" });
+        }
         let Some(held) = self.held_by(tenure) else { return Ok(()) };
-        let (inner, why) = (Arc::clone(&self.inner), why.to_owned());
+        let (inner, why) = (Arc::clone(&self.inner), resignation.why.clone());
         blocking_election("resigning", move || {
             let resigned = held.resign(&why);
             inner.leave(&held);
@@ -275,6 +286,22 @@ impl LeaderElection for EmbeddedStore {
             Ok(page.items.iter().filter_map(|item| Some(envelope::decode(&item.value).ok()?.record)).collect())
         })
         .await
+    }
+
+    fn intent(&self) -> watch::Receiver<Intent> {
+        self.inner.intent.subscribe()
+    }
+
+    async fn change_intent(&self, _change: &IntentChange) -> Result<Intent, ElectionError> {
+        Err(ElectionError::Unsupported { what: "pausing failover: the lock goes to the next one by itself" })
+    }
+
+    fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.inner.trouble.subscribe()
+    }
+
+    fn mirror(&self) -> Option<MirrorStatus> {
+        None
     }
 }
 

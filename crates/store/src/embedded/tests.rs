@@ -160,8 +160,8 @@ async fn a_store_of_another_cluster_is_refused() {
     let foreign = lead(&other, "m1").await;
     let expected = leader.tenure.record.cluster.clone();
     let found = foreign.tenure.record.cluster.clone();
-    foreign.store.resign(&foreign.tenure, "test").await.unwrap();
-    leader.store.resign(&leader.tenure, "test").await.unwrap();
+    foreign.store.resign(&foreign.tenure, &Resignation::open("test")).await.unwrap();
+    leader.store.resign(&leader.tenure, &Resignation::open("test")).await.unwrap();
     std::fs::rename(other.store_file(), ours.store_file()).unwrap();
     let refused = leader.store.campaign(&candidate("m1")).await.unwrap_err();
     let ElectionError::ForeignCluster { expected: e, found: f } = refused else { panic!("{refused}") };
@@ -211,7 +211,7 @@ async fn a_failing_disk_costs_the_office_only_if_somebody_takes_it() {
     assert_eq!(second.list("state/apps/", second.tenure.revision).await.len(), 2);
     assert!(second.tenure.revision > at);
     // And the one that lost can win again.
-    second.store.resign(&second.tenure, "test").await.unwrap();
+    second.store.resign(&second.tenure, &Resignation::open("test")).await.unwrap();
     let again = win(&host, &first.store, &candidate("m1")).await;
     assert!(again.record.epoch > second.tenure.record.epoch);
 }
@@ -223,7 +223,7 @@ async fn an_office_taken_and_left_meanwhile_is_lost() {
     let first = lead(&host, "m1").await;
     first.store.held().unwrap().distrust();
     let second = lead(&host, "m2").await;
-    second.store.resign(&second.tenure, "test").await.unwrap();
+    second.store.resign(&second.tenure, &Resignation::open("test")).await.unwrap();
     assert!(refusal(first.commit(Vec::new()).await).leadership_lost);
     assert_eq!(*first.tenure.standing.borrow(), Standing::Lost(Loss::Expired));
 }
@@ -250,7 +250,8 @@ async fn traces_of_killed_members_are_not_listed() {
     let (one, two) = (host.master().await, host.master().await);
     let leader = lead(&host, "m1").await.tenure.record;
     let (ui, role) = (leader.ui.clone(), "ALIVE".to_owned());
-    let member = MemberRecord { master: leader.master, rpc: leader.rpc, ui, version: leader.version, role };
+    let member =
+        MemberRecord { master: leader.master, rpc: leader.rpc, ui, version: leader.version, role, started_at: 1 };
     one.announce(&member).await.unwrap();
     let members = host.directory.path().join("members");
     std::fs::copy(members.join("m1.json"), members.join("m9.json")).unwrap();
@@ -280,7 +281,7 @@ async fn advice_about_the_leader_is_only_advice() {
     let leader = lead(&host, "m1").await;
     let advice = host.directory.path().join("leader.json");
     assert!(advice.exists());
-    leader.store.resign(&leader.tenure, "test").await.unwrap();
+    leader.store.resign(&leader.tenure, &Resignation::open("test")).await.unwrap();
     assert!(!advice.exists());
     std::fs::write(&advice, b"{ not an envelope").unwrap();
     let standby = host.master().await;

@@ -238,6 +238,6 @@ async fn a_doubt_ends_with_the_term() {
     let mut world = World::new().await;
     world.engine.plan(&[Fault::RequestLost; RESEND_TRIES + 1]);
     assert!(world.journal.commit(&[put("w")]).await.unwrap_err().retryable());
-    world.engine.store.resign(&world.tenure, "test").await.unwrap();
+    world.engine.store.resign(&world.tenure, &crate::Resignation::open("test")).await.unwrap();
     assert!(world.journal.commit(&[]).await.unwrap_err().leadership_lost());
 }
