@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use tanist_core::ids::Term;
+use tanist_core::ids::{SessionId, Term};
 use tanist_core::master::{Finding, Peer};
 use tanist_core::model::LeaderInfo;
 
@@ -28,8 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What dialling has shown.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Something about the peer.
-    Peer(Peer, Finding),
+    /// Something about the peer, asked for after this session of it.
+    Peer(Peer, Option<SessionId>, Finding),
     /// The peer has heard of a term above ours.
     HigherTerm(Peer, Term),
 }
@@ -51,14 +51,14 @@ impl Peers {
         }
     }
 
-    /// Finds out whether this peer's process lives.
-    pub(crate) fn probe(&mut self, peer: Peer, endpoint: String) {
+    /// Finds out whether this peer's process lives, after this session of it.
+    pub(crate) fn probe(&mut self, peer: Peer, endpoint: String, session: Option<SessionId>) {
         let lines = self.lines.clone();
         self.dialling.spawn(async move {
             let _line = lines.acquire_owned().await;
             let finding = dial::probe(&peer, &endpoint).await;
             tracing::info!(?peer, endpoint, ?finding, "peer probed");
-            Found::Peer(peer, finding)
+            Found::Peer(peer, session, finding)
         });
     }
 
@@ -89,7 +89,7 @@ impl Peers {
         loop {
             match self.dialling.join_next().await {
                 Some(Ok(found)) => {
-                    let (Found::Peer(peer, _) | Found::HigherTerm(peer, _)) = &found;
+                    let (Found::Peer(peer, ..) | Found::HigherTerm(peer, _)) = &found;
                     if self.announcing.get(peer).is_some_and(AbortHandle::is_finished) {
                         self.announcing.remove(peer);
                     }
@@ -112,8 +112,8 @@ async fn announce(peer: Peer, endpoint: String, leader: LeaderInfo, lines: Arc<S
         };
         match answer {
             Answer::From(heard) if heard.rank() > leader.term.rank() => return Found::HigherTerm(peer, heard),
-            Answer::From(_) => return Found::Peer(peer, Finding::Alive),
-            Answer::Gone => return Found::Peer(peer, Finding::Gone),
+            Answer::From(_) => return Found::Peer(peer, None, Finding::Alive),
+            Answer::Gone => return Found::Peer(peer, None, Finding::Gone),
             Answer::None => tracing::debug!(?peer, endpoint, "no answer to the announcement of the leader yet"),
         }
         pauses.pause().await;

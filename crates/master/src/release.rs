@@ -58,7 +58,7 @@ impl Outlets {
                     tracing::error!(?peer, "a master that does not lead has nothing to announce");
                 }
             }
-            Effect::Probe { peer, endpoint } => self.peers.probe(peer, endpoint),
+            Effect::Probe { peer, endpoint, session } => self.peers.probe(peer, endpoint, session),
             Effect::Arm { timer, at } => self.timers.arm(timer, at),
             // The loop takes these two out before: one goes into a batch, the other ends the term.
             effect @ (Effect::Persist(_) | Effect::StepDown { .. }) => {

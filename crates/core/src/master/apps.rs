@@ -76,6 +76,7 @@ impl Leader {
         let Some(app) = self.apps.get_mut(&id) else { return };
         app.registration = registration.number;
         app.session = Some(session);
+        app.last_session = Some(session);
         app.contact = Contact::Heard;
         app.last_heard = ctx.now.mono;
         app.claimed =
@@ -244,11 +245,12 @@ impl Leader {
         let endpoint = app.record.endpoint.clone();
         self.pause_app_if_due(id);
         ctx.arm(Timer::App(id.clone()), ctx.now.mono + ctx.config.app_timeout);
-        ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint });
+        ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session: Some(session) });
     }
 
-    pub(super) fn app_probed(&mut self, id: &AppId, finding: Finding, ctx: &mut Ctx<'_>) {
-        let Some(app) = self.apps.get_mut(id).filter(|app| app.session.is_none()) else { return };
+    pub(super) fn app_probed(&mut self, id: &AppId, asked: Option<SessionId>, finding: Finding, ctx: &mut Ctx<'_>) {
+        let concerned = |app: &&mut App| app.session.is_none() && app.last_session == asked;
+        let Some(app) = self.apps.get_mut(id).filter(concerned) else { return };
         match finding {
             Finding::Alive => {}
             Finding::Silent => app.contact = Contact::Unreachable,

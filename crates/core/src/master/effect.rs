@@ -57,6 +57,8 @@ pub enum Effect {
         peer: Peer,
         /// `host:port`.
         endpoint: String,
+        /// Its latest session in this term, open or ended; comes back with the finding.
+        session: Option<SessionId>,
     },
     /// Wake me with this timer at this time. Arming a timer again adds a second alarm; the machine tells a stale one.
     Arm {

@@ -22,6 +22,8 @@ pub(super) struct Worker {
     pub(super) proven_alive: Option<Mono>,
     /// The session to talk on; none while it is cut off.
     pub(super) session: Option<SessionId>,
+    /// The latest session in this term, open or ended: what is found about its endpoint counts only if it was asked since.
+    pub(super) last_session: Option<SessionId>,
     /// When it was last heard, or announced to.
     pub(super) last_heard: Mono,
     /// The same for people.
@@ -53,6 +55,7 @@ impl Worker {
             registration: 0,
             proven_alive: None,
             session: None,
+            last_session: None,
             last_heard,
             last_heard_wall,
             accepts_work: true,
@@ -112,6 +115,8 @@ pub(super) struct App {
     pub(super) registration: u64,
     /// The session to talk on.
     pub(super) session: Option<SessionId>,
+    /// The latest session in this term, open or ended.
+    pub(super) last_session: Option<SessionId>,
     /// When its client was last heard, or announced to.
     pub(super) last_heard: Mono,
     /// Live executors.
@@ -153,6 +158,7 @@ impl App {
             contact,
             registration: 0,
             session: None,
+            last_session: None,
             last_heard: now,
             executors: BTreeMap::new(),
             ended: EndedExecutors::default(),

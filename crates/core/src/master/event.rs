@@ -46,6 +46,9 @@ pub enum Event {
     Probed {
         /// Whose endpoint.
         peer: Peer,
+        /// The latest session of it when it was asked for, none = it had had none in this term, as with an announcement. A
+        /// finding from before its present session says nothing about it.
+        session: Option<SessionId>,
         /// What came of it.
         finding: Finding,
     },

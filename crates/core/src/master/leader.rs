@@ -126,7 +126,7 @@ impl Leader {
             Event::Worker { session, message } => self.worker_said(session, message, ctx),
             Event::App { session, message } => self.app_said(session, message, ctx),
             Event::SessionClosed { session } => self.session_closed(session, ctx),
-            Event::Probed { peer, finding } => self.probed(&peer, finding, ctx),
+            Event::Probed { peer, session, finding } => self.probed(&peer, session, finding, ctx),
             Event::Request { reply, request } => self.requested(reply, request, ctx),
             Event::Timer(timer) => self.timer(timer, ctx),
             Event::Suspended => {
@@ -221,10 +221,10 @@ impl Leader {
         }
     }
 
-    fn probed(&mut self, peer: &Peer, finding: Finding, ctx: &mut Ctx<'_>) {
+    fn probed(&mut self, peer: &Peer, asked: Option<SessionId>, finding: Finding, ctx: &mut Ctx<'_>) {
         match peer {
-            Peer::Worker(id) => self.worker_probed(id, finding, ctx),
-            Peer::App(id) => self.app_probed(id, finding, ctx),
+            Peer::Worker(id) => self.worker_probed(id, asked, finding, ctx),
+            Peer::App(id) => self.app_probed(id, asked, finding, ctx),
         }
     }
 

@@ -53,7 +53,8 @@ impl Leader {
         for (id, worker) in &mut self.workers {
             worker.last_heard = ctx.now.mono;
             if worker.session.is_none() {
-                ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint: worker.endpoint() });
+                let (peer, session) = (Peer::Worker(id.clone()), worker.last_session);
+                ctx.effects.push(Effect::Probe { peer, endpoint: worker.endpoint(), session });
             }
         }
         for app in self.apps.values_mut() {
@@ -63,7 +64,8 @@ impl Leader {
                     app.contact = Contact::Unreachable;
                 }
                 let (id, endpoint) = (app.record.id.clone(), app.record.endpoint.clone());
-                ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint });
+                let session = app.last_session;
+                ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session });
                 ctx.arm(Timer::App(id), ctx.now.mono + ctx.config.app_timeout);
             }
         }

@@ -114,14 +114,14 @@ impl Leader {
             known.session.is_some() && other != incarnation && (its_host != host || its_port != port)
         };
         let Some(known) = self.workers.get(id).filter(holds) else { return false };
-        let endpoint = known.endpoint();
+        let (endpoint, holder) = (known.endpoint(), known.last_session);
         if known.proven_alive.is_some_and(|at| ctx.now.mono - at < PROOF_HOLDS) {
             let reason = format!(
                 "worker.id {id} belongs to another worker, which runs at {endpoint}; every worker needs an id of its own"
             );
             ctx.say_to_worker(session, MasterToWorker::RegistrationRefused { reason });
         } else {
-            ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint });
+            ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint, session: holder });
         }
         ctx.close(session);
         true
@@ -205,6 +205,7 @@ impl Leader {
         worker.unknown = false;
         worker.registration = registration.number;
         worker.session = Some(session);
+        worker.last_session = Some(session);
         worker.accepts_work = registration.accepts_work;
         (worker.last_heard, worker.last_heard_wall) = (ctx.now.mono, ctx.now.wall);
         let paused = !worker.schedulable();
@@ -238,13 +239,20 @@ impl Leader {
         worker.session = None;
         let endpoint = worker.endpoint();
         self.scheduler.worker_paused(id, true);
-        ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint });
+        ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint, session: Some(session) });
     }
 
     /// A worker whose process is gone is lost at once: its children ended with it. Any other finding leaves it to
-    /// its time-out.
-    pub(super) fn worker_probed(&mut self, id: &WorkerId, finding: Finding, ctx: &mut Ctx<'_>) {
-        let Some(worker) = self.workers.get_mut(id) else { return };
+    /// its time-out, and one from before its latest session is void.
+    pub(super) fn worker_probed(
+        &mut self,
+        id: &WorkerId,
+        asked: Option<SessionId>,
+        finding: Finding,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let concerned = |worker: &&mut Worker| worker.last_session == asked;
+        let Some(worker) = self.workers.get_mut(id).filter(concerned) else { return };
         if finding == Finding::Alive {
             worker.proven_alive = Some(ctx.now.mono);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tanist_core::ids::Epoch;
+use tanist_core::ids::{Epoch, SessionId};
 use tanist_core::master::{Effect, Event, Finding, Peer};
 use tanist_core::msg::{MasterToApp, MasterToWorker};
 
@@ -18,8 +18,16 @@ pub(crate) struct Dial {
     epoch: Epoch,
     peer: Peer,
     endpoint: String,
-    /// It is told who leads, again and again; otherwise it is only asked, once.
-    announcing: bool,
+    purpose: Purpose,
+}
+
+/// Why an endpoint is dialled.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// It is told who leads, again and again.
+    Announce,
+    /// It is only asked, once, after this session.
+    Probe(Option<SessionId>),
 }
 
 impl World {
@@ -45,8 +53,10 @@ impl World {
                 self.master_later(master, Duration::ZERO, Event::SessionClosed { session });
             }
             Effect::CloseSession { .. } => {}
-            Effect::Announce { peer, endpoint } => self.begins_to_dial(master, peer, endpoint, true),
-            Effect::Probe { peer, endpoint } => self.begins_to_dial(master, peer, endpoint, false),
+            Effect::Announce { peer, endpoint } => self.begins_to_dial(master, peer, endpoint, Purpose::Announce),
+            Effect::Probe { peer, endpoint, session } => {
+                self.begins_to_dial(master, peer, endpoint, Purpose::Probe(session));
+            }
             Effect::Arm { timer, at } => {
                 let wait = at - self.agenda.now().mono;
                 self.master_later(master, wait, Event::Timer(timer));
@@ -69,19 +79,23 @@ impl World {
         }
     }
 
-    fn begins_to_dial(&mut self, master: usize, peer: Peer, endpoint: String, announcing: bool) {
+    fn begins_to_dial(&mut self, master: usize, peer: Peer, endpoint: String, purpose: Purpose) {
         let Some(office) = &mut self.masters[master].office else { return };
-        if announcing {
+        if let Purpose::Announce = purpose {
             office.announcing.insert(peer.clone());
         }
-        let dial = Dial { master, epoch: office.term.epoch, peer, endpoint, announcing };
+        let dial = Dial { master, epoch: office.term.epoch, peer, endpoint, purpose };
         let wait = self.moment(30);
         self.agenda.after(wait, Happening::Dials(dial));
     }
 
     /// An endpoint is refused if its process is dead or another one is there by now, and silent if it is cut off.
     pub(crate) fn dials(&mut self, dial: Dial) {
-        let Dial { master, epoch, ref peer, ref endpoint, announcing } = dial;
+        let Dial { master, epoch, ref peer, ref endpoint, purpose } = dial;
+        let (announcing, session) = match purpose {
+            Purpose::Announce => (true, None),
+            Purpose::Probe(session) => (false, session),
+        };
         let Some(office) = self.masters[master].office(epoch) else { return };
         if announcing && !office.announcing.contains(peer) {
             return;
@@ -103,6 +117,6 @@ impl World {
             return self.agenda.after(Duration::ZERO, Happening::EndsTerm { master, epoch });
         }
         let wait = self.moment(30);
-        self.master_later(master, wait, Event::Probed { peer: dial.peer, finding });
+        self.master_later(master, wait, Event::Probed { peer: dial.peer, session, finding });
     }
 }

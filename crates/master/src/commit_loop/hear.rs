@@ -75,7 +75,7 @@ impl CommitLoop {
 
     pub(super) fn take_finding(&mut self, found: Found) {
         match found {
-            Found::Peer(peer, finding) => self.handle(Event::Probed { peer, finding }),
+            Found::Peer(peer, session, finding) => self.handle(Event::Probed { peer, session, finding }),
             Found::HigherTerm(peer, term) => {
                 self.raise_epoch(term.epoch);
                 let why = format!("{peer:?} has heard of the higher term {term}");

@@ -32,7 +32,7 @@ fn refused(rig: &mut Rig, registration: RegisterApplication) -> String {
 
 fn app_gone(rig: &mut Rig, session: SessionId, id: &AppId, finding: Finding) {
     rig.send(Event::SessionClosed { session });
-    rig.send(Event::Probed { peer: Peer::App(id.clone()), finding });
+    rig.send(Event::Probed { peer: Peer::App(id.clone()), session: Some(session), finding });
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_lost_worker_costs_its_executors_and_they_are_replaced_hb_05() {
     rig.join(worker("w2", 2, 2048));
     rig.send(Event::SessionClosed { session });
     let peer = Peer::Worker(WorkerId::new("w1").unwrap());
-    let effects = rig.send(Event::Probed { peer, finding: Finding::Gone });
+    let effects = rig.send(Event::Probed { peer, session: Some(session), finding: Finding::Gone });
     let lost = notices(&effects)
         .into_iter()
         .filter(|n| matches!(n, AppNotice::ExecutorUpdated { state: ExecutorState::Lost, worker_host: Some(_), .. }))
@@ -244,10 +244,16 @@ fn a_client_that_is_gone_may_restart_for_a_while_ap_05() {
     app_gone(&mut rig, session, &id, Finding::Gone);
     assert_eq!(rig.view().apps[0].state, ApplicationState::Unreachable);
     rig.pass(Duration::from_secs(4));
-    let (session, again, _) =
+    let (later, again, _) =
         rig.enter(RegisterApplication { executors: vec![ExecutorId(0)], ..app("t", Some(1), 256, None) });
     assert_eq!(id, again);
+    rig.send(Event::SessionClosed { session: later });
+    let peer = Peer::App(id.clone());
+    rig.send(Event::Probed { peer, session: Some(session), finding: Finding::Gone });
     rig.pass(Duration::from_secs(20));
+    assert_eq!(rig.view().apps.len(), 1, "a finding from before its last session is void");
+    let (session, _, _) =
+        rig.enter(RegisterApplication { executors: vec![ExecutorId(0)], ..app("t", Some(1), 256, None) });
     assert_eq!(rig.view().apps[0].executors.len(), 1);
     app_gone(&mut rig, session, &id, Finding::Gone);
     let effects = rig.pass(Duration::from_secs(5));

@@ -15,7 +15,8 @@ fn supervised() -> DriverDescription {
 
 fn lose(rig: &mut Rig, session: SessionId, id: &str) -> Vec<Effect> {
     rig.send(Event::SessionClosed { session });
-    rig.send(Event::Probed { peer: Peer::Worker(WorkerId::new(id).unwrap()), finding: Finding::Gone })
+    let peer = Peer::Worker(WorkerId::new(id).unwrap());
+    rig.send(Event::Probed { peer, session: Some(session), finding: Finding::Gone })
 }
 
 #[test]

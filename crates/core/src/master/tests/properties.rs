@@ -61,6 +61,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Default)]
 struct Host {
     session: Option<SessionId>,
+    /// Its latest session with this leader, open or ended.
+    latest: Option<SessionId>,
     starts: u64,
     inventory: Inventory,
 }
@@ -174,6 +176,7 @@ impl World {
         let registration = self.registration(n);
         let session = self.rig.session();
         self.hosts[n].session = Some(session);
+        self.hosts[n].latest = Some(session);
         let message = WorkerToMaster::Register(Box::new(registration));
         let effects = self.rig.send(Event::Worker { session, message });
         self.deliver(effects);
@@ -247,7 +250,7 @@ impl World {
 
     fn fail_over(&mut self) {
         let effects = self.rig.fail_over(settings());
-        self.hosts.iter_mut().for_each(|host| host.session = None);
+        self.hosts.iter_mut().for_each(|host| (host.session, host.latest) = (None, None));
         self.clients.iter_mut().for_each(|client| client.session = None);
         self.deliver(effects);
     }
@@ -288,8 +291,9 @@ impl World {
         let id = self.registration(n).id;
         self.cut(n);
         let host = &mut self.hosts[n];
+        let asked = host.latest;
         *host = Host { starts: host.starts + 1, ..Host::default() };
-        let effects = self.rig.send(Event::Probed { peer: Peer::Worker(id), finding: Finding::Gone });
+        let effects = self.rig.send(Event::Probed { peer: Peer::Worker(id), session: asked, finding: Finding::Gone });
         self.deliver(effects);
     }
 

@@ -119,7 +119,7 @@ fn a_worker_that_is_gone_is_not_waited_for() {
     rig.fail_over(config());
     rig.enter(back(&app, &[0, 1]));
     let peer = Peer::Worker(WorkerId::new("w1").unwrap());
-    rig.send(Event::Probed { peer, finding: Finding::Gone });
+    rig.send(Event::Probed { peer, session: None, finding: Finding::Gone });
     assert_eq!(rig.master.role(), MasterRole::Alive);
     assert_eq!(rig.status(&driver).state, DriverState::Error);
 }

@@ -25,8 +25,9 @@ fn refusal(effects: &[Effect]) -> String {
         .expect("refused")
 }
 
-fn gone(id: &str) -> Event {
-    Event::Probed { peer: Peer::Worker(WorkerId::new(id).unwrap()), finding: Finding::Gone }
+fn gone(id: &str, asked: SessionId) -> Event {
+    let peer = Peer::Worker(WorkerId::new(id).unwrap());
+    Event::Probed { peer, session: Some(asked), finding: Finding::Gone }
 }
 
 #[test]
@@ -135,18 +136,22 @@ fn a_broken_session_is_no_death_and_a_refused_endpoint_is_hb_03() {
     let (session, _) = rig.join(worker("w1", 4, 1024));
     let effects = rig.send(Event::SessionClosed { session });
     let peer = Peer::Worker(WorkerId::new("w1").unwrap());
-    assert_eq!(effects, vec![Effect::Probe { peer: peer.clone(), endpoint: "host-w1:7078".to_owned() }]);
+    let probe =
+        |session| Effect::Probe { peer: peer.clone(), endpoint: "host-w1:7078".to_owned(), session: Some(session) };
+    assert_eq!(effects, vec![probe(session)]);
     let (id, effects) = rig.submit(driver(1, 1));
     assert!(launched_drivers(&effects).is_empty(), "nothing is placed where it cannot be heard of");
-    rig.send(Event::Probed { peer, finding: Finding::Silent });
+    rig.send(Event::Probed { peer: peer.clone(), session: Some(session), finding: Finding::Silent });
     assert_eq!(rig.view().workers[0].state, WorkerState::Alive);
     let (_, effects) = rig.join(worker("w1", 4, 1024));
     assert_eq!(launched_drivers(&effects).len(), 1, "back, and {id} is placed");
-    rig.send(gone("w1"));
+    rig.send(gone("w1", session));
     assert_eq!(rig.view().workers[0].state, WorkerState::Alive, "a late finding about a worker that is back");
-    let session = SessionId(2);
-    rig.send(Event::SessionClosed { session });
-    rig.send(gone("w1"));
+    let later = SessionId(2);
+    assert_eq!(rig.send(Event::SessionClosed { session: later }), vec![probe(later)]);
+    rig.send(gone("w1", session));
+    assert_eq!(rig.view().workers[0].state, WorkerState::Alive, "a finding from before its last session is void");
+    rig.send(gone("w1", later));
     assert_eq!(rig.view().workers[0].state, WorkerState::Dead);
 }
 
@@ -234,8 +239,10 @@ fn whose_session_broke_during_suspension_is_asked_afterwards() {
     assert!(rig.send(Event::SessionClosed { session }).is_empty());
     rig.send(Event::SessionClosed { session: app_session });
     let effects = rig.send(Event::Resumed);
-    for (peer, endpoint) in [(Peer::Worker(WorkerId::new("w1").unwrap()), "host-w1:7078"), (Peer::App(app), "t:1")] {
-        assert!(effects.contains(&Effect::Probe { peer, endpoint: endpoint.to_owned() }), "{effects:?}");
+    let w1 = Peer::Worker(WorkerId::new("w1").unwrap());
+    for (peer, endpoint, latest) in [(w1, "host-w1:7078", session), (Peer::App(app), "t:1", app_session)] {
+        let probe = Effect::Probe { peer, endpoint: endpoint.to_owned(), session: Some(latest) };
+        assert!(effects.contains(&probe), "{effects:?}");
     }
 }
 
@@ -271,13 +278,13 @@ fn a_client_that_was_gone_before_a_suspension_has_its_grace_after_it() {
     let mut rig = Rig::alive();
     let (session, id, _) = rig.enter(app("t", None, 1, None));
     rig.send(Event::SessionClosed { session });
-    rig.send(Event::Probed { peer: Peer::App(id.clone()), finding: Finding::Gone });
+    rig.send(Event::Probed { peer: Peer::App(id.clone()), session: Some(session), finding: Finding::Gone });
     rig.send(Event::Suspended);
     rig.pass(Duration::from_secs(60));
     rig.send(Event::Resumed);
     rig.pass(Duration::from_secs(4));
     assert_eq!(rig.view().apps.len(), 1, "it could not come back while nobody was taken in");
-    rig.send(Event::Probed { peer: Peer::App(id), finding: Finding::Gone });
+    rig.send(Event::Probed { peer: Peer::App(id), session: Some(session), finding: Finding::Gone });
     rig.pass(Duration::from_secs(6));
     assert!(rig.view().apps.is_empty());
 }
@@ -347,9 +354,9 @@ fn two_workers_with_one_id_the_one_that_works_keeps_it() {
     // Perhaps the first one is just ending: its endpoint is asked, and the second one tries again.
     let peer = Peer::Worker(WorkerId::new("w1").unwrap());
     let (session, effects) = rig.join(rival());
-    let probe = Effect::Probe { peer: peer.clone(), endpoint: "host-w1:7078".to_owned() };
+    let probe = Effect::Probe { peer: peer.clone(), endpoint: "host-w1:7078".to_owned(), session: Some(first) };
     assert_eq!(effects, [probe, Effect::CloseSession { session }]);
-    rig.send(Event::Probed { peer, finding: Finding::Alive });
+    rig.send(Event::Probed { peer, session: Some(first), finding: Finding::Alive });
     let (_, effects) = rig.join(rival());
     let reason = refusal(&effects);
     assert!(reason.contains("worker.id w1") && reason.contains("host-w1:7078"), "{reason}");
