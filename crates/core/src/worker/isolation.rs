@@ -16,6 +16,10 @@
 //! it starts at 45 s and is complete at 55 s. Heartbeat answers count because a leader past its own deadline does not give
 //! them in this form (it answers as a standby). A host that was suspended as a whole wakes up too late for any rule of its own.
 //!
+//! **One exception.** A leader that was deposed by mistake may not know it yet, and answers heartbeats after its successor has
+//! announced itself: until its own deadline, so for less than its lease. The margin has to cover that too. Masters that can be
+//! deposed check it as they start ([`isolation_margin`]).
+//!
 //! **What is reported.** Nothing: the driver did not end by itself and nobody asked for it, so no final state would be true. The
 //! worker registers again without it, and the master decides as for a lost worker: supervised → next attempt.
 
@@ -44,10 +48,15 @@ pub(super) struct Deadlines {
     pub(super) kill: Duration,
 }
 
+/// From SIGKILL to the moment a master may act, for a worker that is given up after this time-out (`on_isolation = kill`).
+pub fn isolation_margin(worker_timeout: Duration) -> Duration {
+    SAFETY_MARGIN.min(worker_timeout / LARGEST_PART)
+}
+
 /// See the module.
 pub(super) fn deadlines(worker_timeout: Duration, terminate_timeout: Duration) -> Deadlines {
     let part = worker_timeout / LARGEST_PART;
-    let kill = worker_timeout.saturating_sub(SAFETY_MARGIN.min(part));
+    let kill = worker_timeout.saturating_sub(isolation_margin(worker_timeout));
     Deadlines { start: kill.saturating_sub(terminate_timeout.min(part)), kill }
 }
 

@@ -40,6 +40,7 @@ pub use cleanup::{DirKind, DirListed, DirRef, expired};
 pub use config::{WorkerConfig, WorkerIdentity};
 pub use effect::{Effect, Launch, Trouble, What};
 pub use event::{Event, Ready, RunId, Timer};
+pub use isolation::isolation_margin;
 pub use view::{DriverRunView, ExecutorRunView, RunPhase, WorkerStatus};
 
 use std::collections::{BTreeMap, BTreeSet};
