@@ -43,5 +43,5 @@ mod timers;
 pub use board::{Leadership, Published};
 pub use error::{MasterError, RequestError};
 pub use handle::MasterHandle;
-pub use options::{Backend, MasterOptions};
+pub use options::{Backend, MasterOptions, Unusable};
 pub use service::{MasterService, run};

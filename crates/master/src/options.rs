@@ -33,10 +33,34 @@ pub struct Backend {
     pub election: Arc<dyn LeaderElection>,
     /// The records.
     pub engine: Arc<dyn PersistenceEngine>,
+    /// What becomes of a process that finds the store unusable.
+    pub unusable: Unusable,
+}
+
+/// What becomes of a process that finds at its first candidacy that no repetition helps. One that has stood for election
+/// once goes on whatever it meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It ends, and says why: the store is files of this host, and so is what is wrong with them.
+    Ends,
+    /// It stays a standby that shows the reason, and tries again: the store is elsewhere, and so are those who can mend it.
+    Waits,
+}
+
+impl Backend {
+    /// A store that is files of this host.
+    pub fn on_this_host<S: LeaderElection + PersistenceEngine + 'static>(store: Arc<S>) -> Self {
+        Self { election: store.clone(), engine: store, unusable: Unusable::Ends }
+    }
+
+    /// A store that several hosts reach.
+    pub fn shared<S: LeaderElection + PersistenceEngine + 'static>(store: Arc<S>) -> Self {
+        Self { election: store.clone(), engine: store, unusable: Unusable::Waits }
+    }
 }
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").finish_non_exhaustive()
+        f.debug_struct("Backend").field("unusable", &self.unusable).finish_non_exhaustive()
     }
 }

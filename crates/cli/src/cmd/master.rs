@@ -36,8 +36,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     let store = Arc::new(store.map_err(|error| {
         resolved.problem("store", format!("a directory that this process can write ({:#})", anyhow::Error::new(error)))
     })?);
-    let backend = Backend { election: store.clone(), engine: store };
-    let mut service = MasterService::start(options, backend, listener).context("starting the master")?;
+    let mut service = MasterService::start(options, Backend::on_this_host(store), listener).context("starting the master")?;
     let (address, id) = (service.handle().address().to_owned(), service.handle().id().to_string());
     args.supervised.announce(&Ready { ready: "master".to_owned(), address, id })?;
     let request = tokio::select! {

@@ -24,7 +24,7 @@ use tanist_core::master::{MasterConfig, MasterView};
 use tanist_core::model::{Amounts, Command, DriverDescription, MasterRole, OnIsolation, Program};
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_core::units::{Cores, Memory};
-use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService};
+use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService, Unusable};
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 use tanist_store::EmbeddedStore;
@@ -60,7 +60,7 @@ impl Node {
             config: MasterConfig::new().unwrap(),
             seed: 7,
         };
-        let backend = Backend { election: election.clone(), engine: engine.clone() };
+        let backend = Backend { election: election.clone(), engine: engine.clone(), unusable: Unusable::Ends };
         let service = MasterService::start(options, backend, listener).unwrap();
         Self { service, engine, election, store, address }
     }
