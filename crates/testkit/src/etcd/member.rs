@@ -51,7 +51,7 @@ pub(super) struct Member {
     pub(super) log: PathBuf,
     program: PathBuf,
     arguments: Vec<String>,
-    data: PathBuf,
+    directory: PathBuf,
     running: Mutex<Option<Running>>,
 }
 
@@ -90,7 +90,7 @@ impl Member {
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         let log = directory.join(format!("{name}.log"));
         let (name, program) = (name.to_owned(), program.to_owned());
-        Self { name, addresses, log, program, arguments, data, running: Mutex::new(None) }
+        Self { name, addresses, log, program, arguments, directory: directory.to_owned(), running: Mutex::new(None) }
     }
 
     /// Starts it, unless it runs.
@@ -109,7 +109,7 @@ impl Member {
             .with_context(|| format!("starting {}", self.program.display()))?;
         let watch = Command::new("sh")
             .args(["-c", WATCH, "sh", &etcd.id().to_string()])
-            .arg(&self.data)
+            .arg(&self.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
