@@ -24,6 +24,9 @@ use crate::intent::{Handover, Intent, IntentChange};
 /// Renewals are sent only while the core loop has shown progress within this time (milliseconds are compared).
 pub const PROGRESS_WITHIN: Duration = Duration::from_secs(1);
 
+/// Terms that are remembered; the oldest go first.
+pub(crate) const HISTORY_KEPT: usize = 200;
+
 /// Who stands for office, and what the world is told if it wins.
 #[derive(Debug, Clone)]
 pub struct Candidate {

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tanist_core::ids::{ClusterId, Epoch, InvalidId, MasterId};
 use tanist_core::time::Wall;
@@ -260,12 +261,24 @@ pub enum ElectionError {
         epoch: Epoch,
     },
     /// The store belongs to another cluster than the one this process has seen in it: restored, or exchanged.
-    #[error("the store belongs to {}, not to cluster {expected}", named(found.as_ref()))]
+    #[error("the store at {place} belongs to {}, not to cluster {expected}", named(found.as_ref()))]
     ForeignCluster {
+        /// Which store: its directory or prefix.
+        place: String,
         /// The cluster this process has seen there before.
         expected: ClusterId,
         /// The cluster of the store; `None` if it is empty.
         found: Option<ClusterId>,
+    },
+    /// The store was begun by a cluster of another name.
+    #[error("the store at {place} belongs to cluster '{found}', not '{expected}': give each cluster a prefix of its own")]
+    OtherCluster {
+        /// Which store: its prefix.
+        place: String,
+        /// The cluster that this master is of.
+        expected: String,
+        /// The cluster that the store says it belongs to.
+        found: String,
     },
     /// The store is gone from where its leader says it is. Beginning a new cluster there needs an operator's consent.
     #[error(
@@ -290,6 +303,26 @@ pub enum ElectionError {
         rpc: String,
         /// Since when.
         started_at: Wall,
+    },
+    /// The master that is to follow is not up. Nothing was changed.
+    #[error("master {target} is not up: only a member can be named as successor")]
+    NotAMember {
+        /// Who was named.
+        target: MasterId,
+    },
+    /// This process has deposed somebody just now.
+    #[error("a leader was deposed by this master just now: the next one can be deposed in {} ms", wait.as_millis())]
+    DeposedLately {
+        /// When it may do so again.
+        wait: Duration,
+    },
+    /// The store grants leases that are too short for the timers that rest on them.
+    #[error("a lease of {} s was asked for, and one of {} s granted: the timers do not fit it", asked.as_secs(), granted.as_secs())]
+    ShortLease {
+        /// What was asked for.
+        asked: Duration,
+        /// What was granted.
+        granted: Duration,
     },
     /// An operator has paused failover.
     #[error("failover is paused by {by} until {}: {why}", until.civil())]

@@ -13,6 +13,9 @@ pub struct ClusterRecord {
     /// Random, made once.
     #[serde(with = "form")]
     pub id: ClusterId,
+    /// The name that its masters are given, where they share the store with other clusters. Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Version of the layout of keys and values.
     pub schema: u32,
     /// Wall clock, milliseconds since 1970.

@@ -1,25 +1,31 @@
 //! Small files beside the store that tell other processes on the host what they cannot read in the locked store: who
 //! leads, and which masters are up. Advice only: nothing rests on them. Blocking.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tanist_core::ids::{Epoch, MasterId, Nonce};
+use tanist_core::time::Wall;
 
 use crate::election::{LeaderRecord, MemberRecord};
 use crate::engine::Guard;
 use crate::envelope;
-use crate::error::StoreError;
+use crate::error::{ElectionError, StoreError};
 
 use super::file::{Identity, sync_directory_of};
 
 /// Times a member's file is read again when it is met half-written.
 const READ_TRIES: usize = 3;
 
-/// Times a member's file is opened again when it was replaced while it was being locked.
-const LOCK_TRIES: usize = 3;
+/// Times a member's file is opened again when somebody else has it locked, or it was replaced while it was being
+/// locked. Others look at the lock for a moment, and a process that ends may need one.
+const LOCK_TRIES: usize = 20;
+
+/// Between these tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// For the owner of the processes only.
 const FILE_MODE: u32 = 0o600;
@@ -89,25 +95,32 @@ pub(super) struct MemberFile {
 
 impl MemberFile {
     /// Makes and locks the file of a member.
-    pub(super) fn create(dir: &StoreDir, master: &MasterId) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// [`ElectionError::MemberTaken`] if another process has it; if the file cannot be used.
+    pub(super) fn create(dir: &StoreDir, master: &MasterId) -> Result<Self, ElectionError> {
         let path = dir.members().join(format!("{master}.json"));
-        let mut tries = LOCK_TRIES;
-        loop {
+        for _ in 0..LOCK_TRIES {
             let opened =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
             let file = opened.map_err(failed("opening", &path))?;
-            // Waits for those who look at the lock for a moment.
-            file.lock().map_err(failed("locking", &path))?;
-            let ours = Identity::of(&file).map_err(failed("looking at", &path))?;
-            if Identity::at(&path).is_ok_and(|found| found == ours) {
-                return Ok(Self { path, file });
-            }
-            tries -= 1;
-            if tries == 0 {
-                let error = io::Error::other("the file is replaced again and again");
-                return Err(failed("locking", &path)(error));
+            match file.try_lock() {
+                Ok(()) => {
+                    let ours = Identity::of(&file).map_err(failed("looking at", &path))?;
+                    if Identity::at(&path).is_ok_and(|found| found == ours) {
+                        return Ok(Self { path, file });
+                    }
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(failed("locking", &path)(error).into()),
             }
         }
+        if let Ok(Some(other)) = read_member(&path) {
+            let (master, rpc, started_at) = (other.master, other.rpc, Wall(other.started_at));
+            return Err(ElectionError::MemberTaken { master, rpc, started_at });
+        }
+        let error = io::Error::other("it is locked or replaced again and again");
+        Err(failed("locking", &path)(error).into())
     }
 
     /// Writes what the member says of itself.

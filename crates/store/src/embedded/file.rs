@@ -140,6 +140,10 @@ impl StoreFile {
         Ok(opened.is_in_place().then_some(opened))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn identity(&self) -> Identity {
         self.identity
     }

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce};
 use tanist_core::time::Wall;
 
-use crate::election::{Candidate, Ended, Ending, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures};
+use crate::election::{
+    Candidate, Ended, Ending, HISTORY_KEPT, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures,
+};
 use crate::engine::{Action, Committed, Guard, Revision, Transaction};
 use crate::envelope;
 use crate::error::{CommitError, Conflict, ElectionError, Refusal, StoreError};
@@ -18,9 +20,6 @@ use crate::key::{Family, Key, KeyPrefix, Name};
 use crate::meta::{ClusterRecord, EpochRecord, GenerationRecord};
 
 use super::file::{StoreFile, WriteError, Writing, store_error};
-
-/// Terms that are remembered; the oldest go first.
-pub(super) const HISTORY_KEPT: usize = 200;
 
 /// A term as it was written down.
 #[derive(Debug)]
@@ -49,11 +48,13 @@ pub(super) fn begin(
     now: Wall,
 ) -> Result<Begun, ElectionError> {
     let nonce: Nonce = random_id()?;
-    file.write(|writing| begin_in(writing, candidate, known, &nonce, now)).map_err(election_error)
+    let place = file.path().display().to_string();
+    file.write(|writing| begin_in(writing, &place, candidate, known, &nonce, now)).map_err(election_error)
 }
 
 fn begin_in(
     writing: &mut Writing<'_>,
+    place: &str,
     candidate: &Candidate,
     known: Option<&ClusterId>,
     nonce: &Nonce,
@@ -62,8 +63,8 @@ fn begin_in(
     let cluster: Option<ClusterRecord> = required(writing, Name::Cluster)?;
     let found = cluster.as_ref().map(|cluster| &cluster.id);
     if let Some(expected) = known.filter(|known| found != Some(known)) {
-        let (expected, found) = (expected.clone(), found.cloned());
-        return Err(WriteError::Decided(ElectionError::ForeignCluster { expected, found }));
+        let (place, expected, found) = (place.to_owned(), expected.clone(), found.cloned());
+        return Err(WriteError::Decided(ElectionError::ForeignCluster { place, expected, found }));
     }
     let generation: Option<GenerationRecord> = required(writing, Name::Generation)?;
     let last = required::<EpochRecord>(writing, Name::Epoch)?.map(|found| found.last);
@@ -129,7 +130,7 @@ fn close_history(writing: &mut Writing<'_>, stamp: Stamp<'_>, last: Epoch, now: 
 
 fn new_cluster(writing: &mut Writing<'_>, stamp: Stamp<'_>, now: Wall) -> Step<ClusterId> {
     let id: ClusterId = random_id().map_err(WriteError::Decided)?;
-    let record = ClusterRecord { id: id.clone(), schema: envelope::VERSION, created_at: now.0 };
+    let record = ClusterRecord { id: id.clone(), name: None, schema: envelope::VERSION, created_at: now.0 };
     put(writing, Name::Cluster, stamp, &record)?;
     Ok(id)
 }

@@ -11,7 +11,7 @@ use tanist_core::record::Change;
 
 use crate::conformance::journal::request;
 use crate::conformance::{Harness, candidate, eventually, lead, refusal, win};
-use crate::election::{Ending, Loss, Standing};
+use crate::election::{Ending, HISTORY_KEPT, Loss, Standing};
 use crate::engine::{Action, Expect, Operation, Versioned};
 use crate::journal::Journal;
 use crate::key::Name;
@@ -164,7 +164,7 @@ async fn a_store_of_another_cluster_is_refused() {
     leader.store.resign(&leader.tenure, &Resignation::open("test")).await.unwrap();
     std::fs::rename(other.store_file(), ours.store_file()).unwrap();
     let refused = leader.store.campaign(&candidate("m1")).await.unwrap_err();
-    let ElectionError::ForeignCluster { expected: e, found: f } = refused else { panic!("{refused}") };
+    let ElectionError::ForeignCluster { expected: e, found: f, .. } = refused else { panic!("{refused}") };
     assert_eq!((e, f), (expected, Some(found)));
 }
 
@@ -420,11 +420,11 @@ fn old_terms_are_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let file = new_file(&directory.path().join("store.redb"));
     let mut last = None;
-    for _ in 0..term::HISTORY_KEPT + 3 {
+    for _ in 0..HISTORY_KEPT + 3 {
         last = Some(term::begin(&file, &candidate("m1"), None, clock::wall()).unwrap());
     }
     let last = last.unwrap();
     let page = file.read_page(&Family::History.into(), None, last.revision, NonZeroUsize::MAX).unwrap();
-    assert_eq!(page.items.len(), term::HISTORY_KEPT);
+    assert_eq!(page.items.len(), HISTORY_KEPT);
     assert_eq!(page.items.last().unwrap().key, Name::History(last.record.epoch).into());
 }
