@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tanist_core::ids::DriverId;
+use tanist_core::ids::{DriverId, MasterId};
 use tanist_proto::convert::DecodeError;
 
 use crate::scheduler::RunError;
@@ -70,6 +70,32 @@ pub enum ClientError {
         /// What was asked.
         call: &'static str,
         /// How long it was tried.
+        deadline: Duration,
+        /// What each master said last.
+        attempts: Attempts,
+    },
+    /// There is no such master.
+    #[error("{master} is no member; members are {}", members.join(", "))]
+    UnknownMaster {
+        /// Which one was named.
+        master: MasterId,
+        /// Who there is.
+        members: Vec<String>,
+    },
+    /// The leader does not hand over; nothing was changed.
+    #[error("{leader} does not hand over the lead: {reason}")]
+    SwitchoverRefused {
+        /// Who leads.
+        leader: MasterId,
+        /// Its words.
+        reason: String,
+    },
+    /// The leader has left, and nobody has followed.
+    #[error("{from} has handed over the lead, but nobody leads after {deadline:?}: {attempts}")]
+    NoSuccessor {
+        /// Who led.
+        from: MasterId,
+        /// How long it was waited, the handing over included.
         deadline: Duration,
         /// What each master said last.
         attempts: Attempts,

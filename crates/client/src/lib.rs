@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`masters`] | lists of masters, who of them leads, and the one place where a call is tried again |
 //! | [`submit`] | drivers of the cluster: submit, kill, status; what operators ask and order |
+//! | [`ha`] | the office: who leads and who could, handing it over, pausing failover |
 //! | [`logs`] | what a driver or executor writes, read from its worker |
 //! | [`app`] | an application: registered, re-attached to each new leader, told of its executors |
 //! | [`scheduler`] | what a program needs to be the driver of executors |
@@ -16,6 +17,7 @@ mod application;
 mod clock;
 mod error;
 pub mod executor;
+pub mod ha;
 pub mod logs;
 pub mod masters;
 mod net;
@@ -27,6 +29,7 @@ pub mod submit;
 pub use app::{AppClient, AppOptions, Listener, Notice};
 pub use application::{Application, ApplicationOptions};
 pub use error::{Attempts, ClientError};
+pub use ha::HaClient;
 pub use logs::{DriverTail, LogTail};
 pub use masters::{MASTERS_VARIABLE, MasterList, Masters};
 pub use submit::{Ended, SubmissionClient};

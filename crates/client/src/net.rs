@@ -85,6 +85,23 @@ pub(crate) fn is_passing(code: Code) -> bool {
     )
 }
 
+/// Whether a master that answered so, or did not answer, may have acted on the request all the same. Masters say the
+/// other codes before they act.
+pub(crate) fn may_have_acted(status: &Status) -> bool {
+    let open = matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Aborted
+            | Code::Unknown
+            | Code::Internal
+            | Code::DataLoss
+            | Code::OutOfRange
+    );
+    open && !never_sent(status)
+}
+
 /// A lock that a panicking thread does not spoil: what it guards here is whole between any two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

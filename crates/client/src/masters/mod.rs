@@ -36,7 +36,7 @@ pub const MASTERS_VARIABLE: &str = "TANIST_MASTERS";
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long one master may take for one answer before all are asked anew. A paused leader is passed over after this.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long one master may take to say who leads: it has that in memory.
 const LEADER_DEADLINE: Duration = Duration::from_secs(2);
@@ -66,6 +66,11 @@ impl Masters {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// How long each request may take, all its tries included.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// As configured.
@@ -129,7 +134,7 @@ impl Masters {
         }
     }
 
-    fn channel(&self, address: &str) -> Result<Channel, ClientError> {
+    pub(crate) fn channel(&self, address: &str) -> Result<Channel, ClientError> {
         let mut shared = lock(&self.shared);
         if let Some(open) = shared.channels.get(address) {
             return Ok(open.clone());

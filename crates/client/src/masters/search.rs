@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::{ClientReply, ClientRequest};
@@ -19,7 +19,7 @@ use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 
 use super::{ANSWER_DEADLINE, Masters};
 use crate::error::{Attempts, ClientError};
-use crate::net::{is_passing, lock, never_sent, status_reason, within};
+use crate::net::{is_passing, lock, may_have_acted, status_reason, within};
 use crate::retry;
 
 /// How often in a row a standby's word about the leader is followed before all masters are asked anew.
@@ -257,23 +257,6 @@ impl<'a> Search<'a> {
     fn passing(&self) -> backoff::Error<ClientError> {
         backoff::Error::transient(self.unanswered())
     }
-}
-
-/// Whether a master that answered so, or did not answer, may have acted on the request all the same. Masters say the
-/// other codes before they act.
-fn may_have_acted(status: &Status) -> bool {
-    let open = matches!(
-        status.code(),
-        Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::Cancelled
-            | Code::Aborted
-            | Code::Unknown
-            | Code::Internal
-            | Code::DataLoss
-            | Code::OutOfRange
-    );
-    open && !never_sent(status)
 }
 
 /// Whether a request changes anything but what its sender knows.

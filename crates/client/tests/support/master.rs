@@ -18,8 +18,10 @@ use tanist_core::msg::{
 use tanist_proto::convert::endpoint::LeaderAnswer;
 use tanist_proto::v1;
 use tanist_proto::v1::app_service_server::{AppService, AppServiceServer};
+use tanist_proto::v1::ha_service_server::{HaService, HaServiceServer};
 use tanist_proto::v1::operator_service_server::{OperatorService, OperatorServiceServer};
 use tanist_proto::v1::submission_service_server::{SubmissionService, SubmissionServiceServer};
+use tanist_proto::v1::switchover_reply::Answer;
 
 use super::Process;
 
@@ -41,6 +43,12 @@ pub struct Script {
     pub turned_away: usize,
     pub registrations: Vec<RegisterApplication>,
     pub heard: Vec<AppToMaster>,
+    /// Ids of the members that it knows of.
+    pub members: Vec<&'static str>,
+    /// Answers to the next wishes of operators.
+    pub office: VecDeque<Result<Answer, Status>>,
+    /// What operators wished, in words.
+    pub wishes: Vec<String>,
     sessions: Vec<Session>,
 }
 
@@ -87,6 +95,7 @@ impl FakeMaster {
         process.run(async move {
             Server::builder()
                 .add_service(OperatorServiceServer::new(face.clone()))
+                .add_service(HaServiceServer::new(face.clone()))
                 .add_service(SubmissionServiceServer::new(face.clone()))
                 .add_service(AppServiceServer::new(face))
                 .serve_with_incoming(TcpListenerStream::new(listener))
@@ -141,6 +150,12 @@ impl Face {
             std::future::pending::<()>().await;
         }
         answer
+    }
+
+    fn wish(&self, words: String) -> Result<Answer, Status> {
+        let mut script = self.script.lock().unwrap();
+        script.wishes.push(words);
+        script.office.pop_front().unwrap_or_else(|| Err(Status::unavailable("not in the script")))
     }
 
     fn answer(&self, request: ClientRequest) -> Result<ClientReply, Status> {
@@ -220,6 +235,54 @@ impl OperatorService for Face {
     ) -> Result<Response<v1::DecommissionHostsReply>, Status> {
         let reply = self.ask(ClientRequest::try_from(request.into_inner())?).await?;
         Ok(Response::new(v1::DecommissionHostsReply::try_from(&reply)?))
+    }
+}
+
+#[tonic::async_trait]
+impl HaService for Face {
+    type FollowStream = ReceiverStream<Result<v1::FollowBeat, Status>>;
+
+    async fn follow(&self, _: Request<v1::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+        Err(Status::unimplemented("nobody follows in these tests"))
+    }
+
+    async fn get_ha(&self, _: Request<v1::GetHaRequest>) -> Result<Response<v1::HaReply>, Status> {
+        let script = self.script.lock().unwrap();
+        let member = |id: &&str| v1::Member { master_id: (*id).to_owned(), ..v1::Member::default() };
+        Ok(Response::new(v1::HaReply {
+            master_id: "fake".to_owned(),
+            address: self.address.clone(),
+            role: v1::MasterRole::from(script.role).into(),
+            leader: script.leader.as_ref().map(Into::into),
+            members: script.members.iter().map(member).collect(),
+            ..v1::HaReply::default()
+        }))
+    }
+
+    async fn switchover(
+        &self,
+        request: Request<v1::SwitchoverRequest>,
+    ) -> Result<Response<v1::SwitchoverReply>, Status> {
+        let request = request.into_inner();
+        let answer = self.wish(format!("to {:?}: {}", request.target, request.why))?;
+        Ok(Response::new(v1::SwitchoverReply { answer: Some(answer) }))
+    }
+
+    async fn pause_failover(
+        &self,
+        request: Request<v1::PauseFailoverRequest>,
+    ) -> Result<Response<v1::PauseFailoverReply>, Status> {
+        let v1::PauseFailoverRequest { by, why, for_ms } = request.into_inner();
+        self.wish(format!("pause by {by} for {for_ms} ms: {why}"))?;
+        Ok(Response::new(v1::PauseFailoverReply { pause: Some(v1::FailoverPause { by, why, until_ms: for_ms }) }))
+    }
+
+    async fn resume_failover(
+        &self,
+        _: Request<v1::ResumeFailoverRequest>,
+    ) -> Result<Response<v1::ResumeFailoverReply>, Status> {
+        self.wish("resume".to_owned())?;
+        Ok(Response::new(v1::ResumeFailoverReply { was_paused: true }))
     }
 }
 
