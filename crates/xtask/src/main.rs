@@ -1,6 +1,7 @@
 //! One entry for what a person repeats: `cargo xtask <task>`.
 
 use std::env;
+use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,8 @@ usage: cargo xtask <task>
 
   test          everything that must pass: unit, property and end-to-end tests
   lint          formatting, clippy, documentation, dependency rules
-  bench         the benchmarks of docs/benchmarks.md
+  bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
+                clusters of real processes: failover, recovery, throughput
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -49,8 +51,17 @@ fn lint() -> Result<()> {
         .context("needs cargo-deny: cargo install cargo-deny --locked --no-default-features")
 }
 
+/// Without a name: what is measured inside of one process. Else one of `tanist-bench`, which starts the binary that is
+/// built here.
 fn bench() -> Result<()> {
-    cargo(&["bench", "--workspace", "--locked"])
+    let named: Vec<OsString> = env::args_os().skip(2).collect();
+    if named.is_empty() {
+        return cargo(&["bench", "--workspace", "--locked"]);
+    }
+    cargo(&["build", "--release", "--locked", "-p", "tanist", "-p", "tanist-bench"])?;
+    let this = env::current_exe().context("the path of this program")?;
+    let release = this.ancestors().nth(2).context("the target directory")?.join("release");
+    run(Command::new(release.join("tanist-bench")).args(named).env("TANIST_BIN", release.join("tanist")))
 }
 
 fn fix() -> Result<()> {

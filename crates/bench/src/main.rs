@@ -1,0 +1,94 @@
+//! Benchmarks over clusters of real processes. Run them by `cargo xtask bench <which>`, which builds what they need.
+
+mod failover;
+mod fault;
+mod fleet;
+mod load;
+mod log;
+mod machine;
+mod meter;
+mod milestones;
+mod recovery;
+mod rounds;
+mod stats;
+mod swarm;
+mod throughput;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Benchmarks over clusters of real processes.
+#[derive(Debug, Parser)]
+#[command(name = "tanist-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    Failover(failover::Args),
+    Recovery(recovery::Args),
+    Throughput(throughput::Args),
+    #[command(hide = true)]
+    Swarm(swarm::Args),
+}
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stats::say(&format!("tanist-bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            // Everything that was started ends with the values that are dropped here.
+            interrupted = interrupted() => interrupted.and_then(|()| bail!("interrupted")),
+            outcome = run(cli.bench) => outcome,
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(bench: Bench) -> Result<()> {
+    machine::raise_open_files()?;
+    let binary = tanist_testkit::binary();
+    ensure!(
+        binary.is_file() || matches!(bench, Bench::Swarm(_)),
+        "{} is not there: run this by `cargo xtask bench`, or say in TANIST_BIN where tanist is",
+        binary.display()
+    );
+    match bench {
+        Bench::Failover(args) => failover::run(args).await,
+        Bench::Recovery(args) => recovery::run(args).await,
+        Bench::Throughput(args) => throughput::run(args).await,
+        Bench::Swarm(args) => swarm::run(args).await,
+    }
+}
+
+async fn interrupted() -> Result<()> {
+    let mut signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
+        .map(|kind| signal(kind).context("catching signals"));
+    let [interrupt, terminate, hangup] = &mut signals;
+    let (Ok(interrupt), Ok(terminate), Ok(hangup)) = (interrupt, terminate, hangup) else {
+        bail!("signals cannot be caught")
+    };
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Rounds of one fault each: wait until all is well, inflict, watch, heal.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use tanist_core::rng::Rng;
+use tokio::time::sleep;
+
+use crate::fault::{Fault, Inflicted};
+use crate::fleet::Fleet;
+use crate::load::Fillers;
+use crate::milestones::Milestones;
+use crate::stats::{Sample, say, table};
+
+/// A change of leader that takes longer has failed.
+const ROUND_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often the logs are looked into during a round. Their stamps are exact all the same.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Faults come at any moment of the period of renewals, which is this long; otherwise all figures that depend on the
+/// lease lean to one side.
+const RENEWAL_PERIOD: Duration = Duration::from_millis(500);
+
+/// A wall clock that was set during a round has spoiled its figures. Both clocks are read a moment apart.
+const CLOCKS_AGREE_WITHIN: Duration = Duration::from_millis(5);
+
+/// The cluster under test, and what has to be there before each round.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) fleet: Fleet,
+    /// Work that needs a decision of every new leader; none = no decision is waited for.
+    pub(crate) fillers: Option<Fillers>,
+    /// Workers and applications that are to be connected.
+    pub(crate) workers: usize,
+    pub(crate) apps: usize,
+    pub(crate) raw: RawList,
+    pub(crate) rng: Rng,
+}
+
+/// What came of the rounds of one fault.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) rounds: Vec<Milestones>,
+    pub(crate) failed: usize,
+}
+
+/// From one moment of a change of leader to another.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// Milliseconds, where both moments were seen.
+    pub(crate) measure: fn(&Milestones) -> Option<f64>,
+    /// What it is to be; empty = nothing.
+    pub(crate) aim: String,
+}
+
+impl Step {
+    pub(crate) fn new(name: &'static str, aim: &str, measure: fn(&Milestones) -> Option<f64>) -> Self {
+        Self { name, measure, aim: aim.to_owned() }
+    }
+}
+
+impl Outcome {
+    /// Prints these steps as a table.
+    pub(crate) fn report(&self, fault: Fault, steps: &[Step]) {
+        say(&format!("{fault}: {} rounds, {} failed; milliseconds", self.rounds.len(), self.failed));
+        let row = |step: &Step| {
+            let sample: Sample = self.rounds.iter().filter_map(step.measure).collect();
+            let figures = sample.cells(&[0, 50, 90, 100]);
+            [vec![step.name.to_owned()], figures, vec![step.aim.clone()]].concat()
+        };
+        let rows: Vec<Vec<String>> = steps.iter().map(row).collect();
+        table(&["", "min", "p50", "p90", "max", "aim"], &rows);
+    }
+}
+
+impl Series {
+    /// So many rounds. One that fails is told and counted.
+    ///
+    /// # Errors
+    /// If the cluster does not become whole again.
+    pub(crate) async fn run(&mut self, fault: Fault, rounds: usize) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        for number in 1..=rounds {
+            let leader = self.prepare(fault).await?;
+            match self.round(fault, leader).await {
+                Ok(round) => {
+                    self.raw.write(fault, number, &round, "")?;
+                    outcome.rounds.push(round);
+                }
+                Err(error) => {
+                    say(&format!("{fault}, round {number}: failed: {error:#}"));
+                    let nothing = Milestones::new(Timestamp::now(), &self.fleet.masters[leader].id);
+                    self.raw.write(fault, number, &nothing, &format!("{error:#}"))?;
+                    outcome.failed += 1;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Waits until all is well, and a random moment more. Returns the leader's place.
+    async fn prepare(&mut self, fault: Fault) -> Result<usize> {
+        let rested = Instant::now() + fault.rest();
+        self.fleet.settled(self.workers, self.apps).await?;
+        if let Some(fillers) = &self.fillers {
+            fillers.top_up(&self.fleet).await?;
+        }
+        let phase = self.rng.unit();
+        sleep(rested.saturating_duration_since(Instant::now()) + RENEWAL_PERIOD.mul_f64(phase)).await;
+        let leader = self.fleet.settled(self.workers, self.apps).await?;
+        for master in &mut self.fleet.masters {
+            master.log.news()?;
+        }
+        Ok(leader)
+    }
+
+    async fn round(&mut self, fault: Fault, leader: usize) -> Result<Milestones> {
+        let (steady, wall) = (Instant::now(), Timestamp::now());
+        let inflicted = Inflicted::inflict(fault, &self.fleet, leader)?;
+        let mut seen = Milestones::new(inflicted.at, &self.fleet.masters[leader].id);
+        let watched = self.watch(fault, &mut seen).await;
+        let clocks = (steady.elapsed(), Timestamp::now().duration_since(wall).unsigned_abs());
+        let healed = inflicted.heal(fault, &mut self.fleet, leader).await;
+        watched.and(healed)?;
+        let apart = clocks.0.abs_diff(clocks.1);
+        ensure!(apart <= CLOCKS_AGREE_WITHIN, "the wall clock was set by {apart:?} meanwhile");
+        Ok(seen)
+    }
+
+    /// Reads the logs until the change of leader is complete. There is always something for a leader to decide: a
+    /// leader that is gone leaves the first end to its successor; one that steps down may still see some of them.
+    async fn watch(&mut self, fault: Fault, seen: &mut Milestones) -> Result<()> {
+        let with_decision = self.fillers.is_some();
+        let deadline = Instant::now() + ROUND_WITHIN;
+        let mut ended_one = false;
+        while !seen.complete(with_decision) {
+            ensure!(Instant::now() < deadline, "not complete after {ROUND_WITHIN:?}: {seen:?}");
+            if let Some(fillers) = &mut self.fillers
+                && (!ended_one || fault == Fault::Switchover && seen.elected.is_none())
+            {
+                fillers.end_one();
+                ended_one = true;
+            }
+            sleep(LOOK_EVERY).await;
+            for master in &mut self.fleet.masters {
+                for line in master.log.news()? {
+                    seen.note(&master.id, &line)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every single measurement, as comma-separated values: written at once, so that an interrupted run leaves what it had.
+#[derive(Debug)]
+pub(crate) struct RawList {
+    path: PathBuf,
+    file: File,
+}
+
+impl RawList {
+    /// A new file. Its folder is made.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn create(path: Option<&Path>, what: &str) -> Result<Self> {
+        let path = path.map_or_else(
+            || PathBuf::from(format!("target/bench/{what}-{}.csv", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S"))),
+            Path::to_owned,
+        );
+        let create = || {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let mut file = File::create(&path)?;
+            writeln!(file, "fault,round,at,old,new,suspected_ms,elected_ms,decided_ms,adopted_ms,alive_ms,failure")?;
+            Ok::<_, std::io::Error>(file)
+        };
+        let file = create().with_context(|| format!("writing {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&mut self, fault: Fault, number: usize, round: &Milestones, failure: &str) -> Result<()> {
+        let moments = [round.suspected, round.elected, round.decided, round.adopted, round.over];
+        let cell = |moment| round.since_fault(moment).map_or_else(String::new, |millis| format!("{millis:.3}"));
+        let (new, failure) = (round.new.as_deref().unwrap_or_default(), failure.replace([',', '\n'], ";"));
+        let cells = moments.map(cell).join(",");
+        writeln!(self.file, "{fault},{number},{},{},{new},{cells},{failure}", round.fault, round.old)
+            .with_context(|| format!("writing {}", self.path.display()))
+    }
+}

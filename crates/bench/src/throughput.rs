@@ -1,0 +1,143 @@
+//! How many drivers can be submitted per second, each answered once it is durable, and what a cluster at rest costs.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tanist_client::{MasterList, Masters, SubmissionClient};
+use tanist_core::model::DriverDescription;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::fleet::{Fleet, Plan, StoreKind};
+use crate::load;
+use crate::machine;
+use crate::meter::{Costs, Meter};
+use crate::stats::{Sample, millis, say, table};
+
+/// Submissions per second with the most clients, at least.
+const AIM_PER_SECOND: f64 = 5_000.0;
+
+/// Memory of a master and of a worker that have nothing to do, at most.
+const AIM_AT_REST_MIB: f64 = 20.0;
+
+/// Not counted: connections are opened, caches filled.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How long processes have nothing to do before they are at rest.
+const UNTIL_AT_REST: Duration = Duration::from_secs(5);
+
+/// Measure durable submissions of drivers per second, and memory at rest
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Clients at a time, each with a connection of its own and one submission under way
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,32,256")]
+    clients: Vec<usize>,
+    /// How long each of them is measured, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    seconds: u64,
+    /// Where records are kept
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "etcd,embedded")]
+    stores: Vec<StoreKind>,
+    /// Members of etcd, 1 or 3
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    etcd_members: usize,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    say(&machine::describe());
+    say("submissions that stay in the queue: there is no worker; clients are on this machine and take part of it\n");
+    let mut rows = Vec::new();
+    let mut costs = Vec::new();
+    for store in args.stores {
+        let plan = Plan { store, etcd_members: args.etcd_members, masters: 1, workers: 0, cores: 0 };
+        for &clients in &args.clients {
+            let run = measure(&plan, clients, Duration::from_secs(args.seconds)).await?;
+            let name = format!("{plan}, {clients} clients");
+            rows.push(
+                [vec![name.clone(), format!("{:.0}", run.per_second())], run.latency.cells(&[50, 99, 100])].concat(),
+            );
+            costs.push([vec![name], run.costs.cells(run.latency.len())].concat());
+        }
+    }
+    table(&["", "submissions/s", "p50 ms", "p99 ms", "max ms"], &rows);
+    say(&format!("aim: at least {AIM_PER_SECOND}/s with the most clients on etcd\n"));
+    table(&["per submission", "master µs", "etcd µs", "clients µs", "submissions per transaction", "fsync ms"], &costs);
+    at_rest(args.etcd_members).await?;
+    say(&machine::load());
+    Ok(())
+}
+
+/// What came of one number of clients.
+struct Run {
+    latency: Sample,
+    took: Duration,
+    costs: Costs,
+}
+
+impl Run {
+    fn per_second(&self) -> f64 {
+        self.latency.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// On a cluster of its own, so that nobody finds the queue of the one before.
+async fn measure(plan: &Plan, clients: usize, length: Duration) -> Result<Run> {
+    let fleet = Fleet::start(plan).await?;
+    let masters = MasterList::parse("masters", &fleet.addresses())?;
+    let driver = load::driver("true", &[]);
+    let begin = Instant::now() + WARM_UP;
+    let end = begin + length;
+    let mut running = JoinSet::new();
+    for _ in 0..clients {
+        running.spawn(submit(SubmissionClient::new(Masters::new(masters.clone())), driver.clone(), begin, end));
+    }
+    sleep(WARM_UP).await;
+    let meter = Meter::start(&fleet)?;
+    sleep(length).await;
+    let costs = meter.stop(&fleet)?;
+    let mut latencies = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        latencies.extend(ended.context("a client")??);
+    }
+    Ok(Run { latency: latencies.into_iter().collect(), took: length, costs })
+}
+
+/// One client: the next submission begins when the one before is answered. Counts those answered between the two
+/// moments.
+async fn submit(
+    client: SubmissionClient,
+    driver: DriverDescription,
+    begin: Instant,
+    end: Instant,
+) -> Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    loop {
+        let asked = Instant::now();
+        if asked >= end {
+            return Ok(latencies);
+        }
+        client.submit(&driver).await?;
+        let answered = Instant::now();
+        if (begin..end).contains(&answered) {
+            latencies.push(answered - asked);
+        }
+    }
+}
+
+/// Memory of processes that have nothing to do.
+async fn at_rest(etcd_members: usize) -> Result<()> {
+    let plan = Plan { store: StoreKind::Etcd, etcd_members, masters: 2, workers: 1, cores: 4 };
+    let fleet = Fleet::start(&plan).await?;
+    sleep(UNTIL_AT_REST).await;
+    let leader = fleet.settled(plan.workers, 0).await?;
+    let master = |place: usize| machine::resident_mib(fleet.masters[place].node.pid());
+    let worker = fleet.workers.first().context("a worker")?.pid();
+    let rows = [
+        ("leader", master(leader)?),
+        ("standby", master((leader + 1) % plan.masters)?),
+        ("worker", machine::resident_mib(worker)?),
+    ];
+    let rows = rows.map(|(name, mib)| vec![name.to_owned(), millis(Some(mib)), format!("≤ {AIM_AT_REST_MIB}")]);
+    table(&["memory at rest", "MiB", "aim"], &rows);
+    Ok(())
+}
