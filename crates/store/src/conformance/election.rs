@@ -17,7 +17,7 @@ use crate::error::ElectionError;
 use crate::key::{Key, Name};
 use crate::meta::{ClusterRecord, EpochRecord};
 
-use super::{Harness, Leader, candidate, eventually, lead, refusal};
+use super::{Harness, Leader, candidate, eventually, lead, member, refusal};
 
 /// The first term of a store makes the cluster, and everything about the term can be read in the store.
 pub async fn a_first_term_writes_down_who_leads<H: Harness>(harness: &H) {
@@ -87,7 +87,7 @@ pub async fn an_older_term_can_commit_nothing<H: Harness>(harness: &H) {
             assert!(refusal(refused).leadership_lost);
         }
     }
-    assert_eq!(second.now().await, before);
+    second.assert_unchanged_since(harness, before).await;
     second.commit(vec![right]).await.unwrap();
     first.store.resign(&first.tenure, &Resignation::open("again")).await.unwrap();
     second.commit(Vec::new()).await.expect("a term that is over ends no other");
@@ -201,7 +201,7 @@ pub async fn of_many_candidates_one_leads_at_a_time<H: Harness>(harness: &H) {
         let store = harness.master().await;
         terms.spawn(async move {
             let tenure = store.campaign(&candidate(&format!("m{n}"))).await.unwrap();
-            let leader = Leader { store, tenure };
+            let leader = Leader::new(store, tenure);
             let mut written = Vec::new();
             let mut at = leader.get("state/apps/shared").await.map(|found| found.mod_revision);
             for _ in 0..3 {
@@ -266,14 +266,6 @@ pub async fn the_history_tells_how_terms_went<H: Harness>(harness: &H) {
 /// Members are seen by others while their process is up, with what they said last.
 pub async fn members_are_listed_while_they_are_up<H: Harness>(harness: &H) {
     let (one, two) = (harness.master().await, harness.master().await);
-    let member = |name: &str, role: &str| MemberRecord {
-        master: candidate(name).master,
-        rpc: format!("{name}.example:7077"),
-        ui: None,
-        version: "0.1.0".to_owned(),
-        role: role.to_owned(),
-        started_at: 1,
-    };
     one.announce(&member("m1", "STANDBY")).await.unwrap();
     two.announce(&member("m2", "a longer text than the one that replaces it")).await.unwrap();
     two.announce(&member("m2", "STANDBY")).await.unwrap();
@@ -287,4 +279,21 @@ pub async fn members_are_listed_while_they_are_up<H: Harness>(harness: &H) {
         two.members().await.ok().filter(|members| *members == [member("m2", "STANDBY")])
     })
     .await;
+}
+
+/// A second process with an id that is in use is told so, and by whom; once the first one is gone, the id is free.
+pub async fn an_id_is_taken_while_its_process_lives<H: Harness>(harness: &H) {
+    let (one, two) = (harness.master().await, harness.master().await);
+    let first = MemberRecord { rpc: "here.example:7077".to_owned(), ..member("m1", "STANDBY") };
+    let second = MemberRecord { rpc: "there.example:7077".to_owned(), ..member("m1", "STANDBY") };
+    one.announce(&first).await.unwrap();
+    let refused = two.announce(&second).await.unwrap_err();
+    let ElectionError::MemberTaken { master, rpc, .. } = &refused else { panic!("{refused}") };
+    assert_eq!((master, rpc), (&first.master, &first.rpc));
+    assert!(!refused.retryable());
+    one.announce(&MemberRecord { role: "ALIVE".to_owned(), ..first.clone() }).await.expect("the first one goes on");
+    assert_eq!(two.members().await.unwrap(), [MemberRecord { role: "ALIVE".to_owned(), ..first }]);
+    harness.crash(one).await;
+    eventually("the id is free", harness.takeover(), || async { two.announce(&second).await.ok() }).await;
+    assert_eq!(two.members().await.unwrap(), [second]);
 }

@@ -64,7 +64,7 @@ pub async fn a_wrong_expectation_refuses_everything<H: Harness>(harness: &H) {
         let refusal = refusal(leader.commit(operations.clone()).await);
         assert!(!refusal.leadership_lost, "{operations:?}");
         assert_eq!(refusal.conflicts.len(), 1, "{operations:?}");
-        assert_eq!(leader.now().await, at, "a refusal is no change");
+        leader.assert_unchanged_since(harness, at).await;
         assert_eq!(leader.list("state/", at).await, before, "{operations:?}");
     }
     let compared = vec![
@@ -159,7 +159,8 @@ pub async fn an_empty_transaction_proves_leadership_and_changes_nothing<H: Harne
     let leader = lead(harness, "m1").await;
     let before = leader.create("state/apps/a", b"1").await;
     for _ in 0..3 {
-        assert_eq!(leader.commit(Vec::new()).await.unwrap().revision, before);
+        leader.commit(Vec::new()).await.unwrap();
+        leader.assert_unchanged_since(harness, before).await;
     }
     let mut forged = leader.tenure.guard.clone();
     forged.value = super::sealed(&leader.tenure, "somebody else");
@@ -184,7 +185,7 @@ pub async fn reads_never_answer_with_another_revision<H: Harness>(harness: &H) {
         Err(StoreError::Compacted { at, oldest }) => assert!(at == old && oldest > old && oldest <= new),
         Err(error) => panic!("{error}"),
     }
-    let ahead = Revision(new.0 + 1000);
+    let ahead = Revision(new.0 + 1_000_000);
     assert!(matches!(page(ahead).await, Err(StoreError::FutureRevision { .. })));
     let key = Key::raw("state/apps/a");
     assert!(matches!(leader.store.read_key(&key, ahead).await, Err(StoreError::FutureRevision { .. })));

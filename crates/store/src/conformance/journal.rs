@@ -123,7 +123,7 @@ pub async fn long_queues_are_split_between_groups<H: Harness>(harness: &H) {
         assert!(matches!(refused, Err(CommitError::Oversized { .. })), "{refused:?}");
         assert_eq!(journal.queued(), 0, "nothing of the call is taken");
     }
-    assert_eq!(leader.now().await, at, "nothing of the call is sent");
+    leader.assert_unchanged_since(harness, at).await;
     assert!(leader.list("state/workers/", at).await.is_empty());
 }
 
@@ -134,7 +134,7 @@ pub async fn nothing_to_write_sends_the_guard<H: Harness>(harness: &H) {
     let before = leader.now().await;
     journal.commit(&[]).await.unwrap();
     journal.commit(&[Vec::new(), vec![Change::RemoveWorker(worker("never-seen").id)]]).await.unwrap();
-    assert_eq!(leader.now().await, before);
+    leader.assert_unchanged_since(harness, before).await;
     leader.store.resign(&leader.tenure, &crate::Resignation::open("test")).await.unwrap();
     let second = lead(harness, "m2").await;
     for groups in [vec![], vec![vec![Change::PutWorker(worker("worker-1"))]]] {

@@ -1,7 +1,16 @@
 //! One suite for every backend: what [`LeaderElection`] and [`PersistenceEngine`] promise, case by case.
 //!
 //! A backend implements [`Harness`] and calls [`conformance_suite!`](crate::conformance_suite); each case becomes a
-//! test of its own, with a store of its own. The cases know nothing of the backend but its traits.
+//! test of its own, with a store of its own. The cases know nothing of the backend but its traits, and what its harness
+//! says of it: whether others write beside the case (several stores in one etcd share its revisions), and whether its
+//! masters take turns as operators wish. What a backend cannot do it must refuse by name, and that is a case, too.
+//!
+//! | family | holds |
+//! |---|---|
+//! | [`engine`] | revisions, compares, pages |
+//! | [`election`] | terms: winning, holding, leaving, following; members |
+//! | [`operators`] | successors, pauses, deposing |
+//! | [`journal`] | records and changes through the commit loop's own door |
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +23,7 @@
 pub mod election;
 pub mod engine;
 pub mod journal;
+pub mod operators;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,9 +32,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use tokio::task::JoinHandle;
+
 use tanist_core::ids::{MasterId, Nonce};
 
-use crate::election::{Candidate, Heard, LeaderElection, Tenure};
+use crate::clock;
+use crate::election::{Candidate, Heard, LeaderElection, MemberRecord, PROGRESS_WITHIN, Tenure};
 use crate::engine::{Committed, Expect, Operation, PersistenceEngine, Revision, Transaction, Versioned};
 use crate::envelope;
 use crate::error::{CommitError, Refusal};
@@ -44,6 +57,13 @@ pub trait Harness: Send + Sync {
 
     /// The longest that a waiting candidate may take to win after the leader crashed.
     fn takeover(&self) -> Duration;
+
+    /// Whether only the case writes to the store, so that it can count the store's revisions.
+    fn is_alone(&self) -> bool;
+
+    /// Whether masters take turns as operators wish: a successor can be named, failover paused, a leader deposed. A
+    /// backend without that must answer [`ElectionError::Unsupported`](crate::ElectionError::Unsupported) and change nothing.
+    fn takes_turns(&self) -> bool;
 }
 
 /// Makes a test of every case. `$harness` is an expression of type `impl Harness`, evaluated once per test.
@@ -74,6 +94,16 @@ macro_rules! conformance_suite {
                 standbys_hear_who_leads,
                 the_history_tells_how_terms_went,
                 members_are_listed_while_they_are_up,
+                an_id_is_taken_while_its_process_lives,
+            ],
+            operators: [
+                a_named_successor_follows,
+                a_successor_that_is_not_up_is_refused,
+                a_successor_that_does_not_come_is_waited_for_no_longer_than_said,
+                nobody_takes_the_office_while_failover_is_paused,
+                a_leader_is_deposed_with_evidence,
+                a_term_that_is_over_needs_no_deposing,
+                what_operators_want_is_heard_everywhere,
             ],
             journal: [
                 records_come_back_as_they_were_written,
@@ -99,40 +129,90 @@ macro_rules! conformance_suite {
     };
 }
 
-/// A master in office.
-pub(crate) struct Leader<B> {
-    pub(crate) store: Arc<B>,
-    pub(crate) tenure: Tenure,
+/// A master in office, whose core loop comes round as it should.
+pub struct Leader<B> {
+    /// Its backend.
+    pub store: Arc<B>,
+    /// Its term.
+    pub tenure: Tenure,
+    core_loop: CoreLoop,
+}
+
+/// Shows progress until it is dropped.
+struct CoreLoop(JoinHandle<()>);
+
+impl CoreLoop {
+    fn of(tenure: &Tenure) -> Self {
+        let progress = tenure.progress.clone();
+        Self(tokio::spawn(async move {
+            loop {
+                progress.tick(clock::mono());
+                tokio::time::sleep(PROGRESS_WITHIN / 4).await;
+            }
+        }))
+    }
+}
+
+impl Drop for CoreLoop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl<B: LeaderElection + PersistenceEngine> Leader<B> {
-    pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Result<Committed, CommitError> {
+    /// Of a term just won.
+    pub fn new(store: Arc<B>, tenure: Tenure) -> Self {
+        let core_loop = CoreLoop::of(&tenure);
+        Self { store, tenure, core_loop }
+    }
+
+    /// Ends the core loop, and nothing else: the leader hangs.
+    pub fn hang(&self) {
+        self.core_loop.0.abort();
+    }
+
+    /// Commits operations of the term.
+    pub async fn commit(&self, operations: Vec<Operation>) -> Result<Committed, CommitError> {
         let transaction = Transaction::new(operations).unwrap();
         self.store.commit(&self.tenure.guard, &transaction).await
     }
 
     /// Creates a key.
-    pub(crate) async fn create(&self, key: &str, value: &[u8]) -> Revision {
+    pub async fn create(&self, key: &str, value: &[u8]) -> Revision {
         let value = Bytes::copy_from_slice(value);
         self.commit(vec![Operation::put(Key::raw(key), Expect::Absent, value)]).await.unwrap().revision
     }
 
-    pub(crate) async fn get(&self, key: &str) -> Option<Versioned> {
+    /// What lies at a key.
+    pub async fn get(&self, key: &str) -> Option<Versioned> {
         self.store.read_key(&Key::raw(key), Revision(0)).await.unwrap().item
     }
 
     /// The store's present revision.
-    pub(crate) async fn now(&self) -> Revision {
+    pub async fn now(&self) -> Revision {
         self.commit(Vec::new()).await.unwrap().revision
     }
 
-    pub(crate) async fn list(&self, prefix: &str, at: Revision) -> Vec<Versioned> {
+    /// Everything below a prefix at a revision.
+    pub async fn list(&self, prefix: &str, at: Revision) -> Vec<Versioned> {
         list_by(&*self.store, prefix, at, 100).await
+    }
+
+    /// Nothing was written since this revision.
+    pub(crate) async fn assert_unchanged_since<H: Harness>(&self, harness: &H, at: Revision) {
+        let now = self.now().await;
+        if harness.is_alone() {
+            assert_eq!(now, at, "nothing was to be written");
+        }
+        for prefix in ["state/", "done/", "quarantine/"] {
+            let written = self.list(prefix, now).await;
+            assert!(written.iter().all(|item| item.mod_revision <= at), "nothing was to be written: {written:?}");
+        }
     }
 }
 
 /// Reads everything below a prefix in pages of one size.
-pub(crate) async fn list_by<B: PersistenceEngine + ?Sized>(
+pub async fn list_by<B: PersistenceEngine + ?Sized>(
     store: &B,
     prefix: &str,
     at: Revision,
@@ -152,7 +232,8 @@ pub(crate) async fn list_by<B: PersistenceEngine + ?Sized>(
     }
 }
 
-pub(crate) fn candidate(name: &str) -> Candidate {
+/// A master that stands for office.
+pub fn candidate(name: &str) -> Candidate {
     Candidate {
         master: MasterId::new(name).unwrap(),
         rpc: format!("{name}.example:7077"),
@@ -163,19 +244,34 @@ pub(crate) fn candidate(name: &str) -> Candidate {
     }
 }
 
-/// A new master process that stands for office and wins within the time of a take-over.
-pub(crate) async fn lead<H: Harness>(harness: &H, name: &str) -> Leader<H::Backend> {
-    let store = harness.master().await;
-    let tenure = win(harness, &*store, &candidate(name)).await;
-    Leader { store, tenure }
+/// A master process as it makes itself known.
+pub fn member(name: &str, role: &str) -> MemberRecord {
+    let candidate = candidate(name);
+    MemberRecord {
+        master: candidate.master,
+        rpc: candidate.rpc,
+        ui: candidate.ui,
+        version: candidate.version,
+        role: role.to_owned(),
+        started_at: 1,
+    }
 }
 
-pub(crate) async fn win<H: Harness>(harness: &H, store: &H::Backend, candidate: &Candidate) -> Tenure {
+/// A new master process that stands for office and wins within the time of a take-over.
+pub async fn lead<H: Harness>(harness: &H, name: &str) -> Leader<H::Backend> {
+    let store = harness.master().await;
+    let tenure = win(harness, &*store, &candidate(name)).await;
+    Leader::new(store, tenure)
+}
+
+/// Stands for office and wins within the time of a take-over.
+pub async fn win<H: Harness>(harness: &H, store: &H::Backend, candidate: &Candidate) -> Tenure {
     let won = tokio::time::timeout(harness.takeover(), store.campaign(candidate)).await;
     won.unwrap_or_else(|_| panic!("{} did not win within {:?}", candidate.master, harness.takeover())).unwrap()
 }
 
-pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, CommitError>) -> Refusal {
+/// The refusal that a commit must have come to.
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, CommitError>) -> Refusal {
     match result {
         Err(CommitError::Refused(refusal)) => refusal,
         other => panic!("refused was expected, {other:?} came"),
@@ -188,7 +284,7 @@ pub(crate) fn sealed(tenure: &Tenure, record: &str) -> Bytes {
 }
 
 /// Waits until the condition gives a value, looking every few milliseconds.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     within: Duration,
     mut look: impl FnMut() -> F,

@@ -48,6 +48,14 @@ impl Harness for OneHost {
     fn takeover(&self) -> Duration {
         Duration::from_secs(20)
     }
+
+    fn is_alone(&self) -> bool {
+        true
+    }
+
+    fn takes_turns(&self) -> bool {
+        false
+    }
 }
 
 mod conformance {
