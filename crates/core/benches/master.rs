@@ -62,6 +62,7 @@ fn worker(n: u64) -> Event {
         heard: Some(term()),
         decommissioned: false,
         accepts_work: true,
+        refused_commands: 0,
         inventory: Inventory::default(),
     };
     Event::Worker { session: SessionId(n), message: WorkerToMaster::Register(Box::new(registration)) }
@@ -161,7 +162,7 @@ fn one_event(criterion: &mut Criterion) {
     criterion.bench_function("a heartbeat", |bencher| {
         bencher.iter(|| {
             effects.clear();
-            let message = WorkerToMaster::Heartbeat { accepts_work: true };
+            let message = WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 };
             master.handle(now(), Event::Worker { session: SessionId(5), message }, &mut effects);
             black_box(&effects);
         });

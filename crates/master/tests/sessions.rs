@@ -69,7 +69,7 @@ async fn a_receiver_that_does_not_read_is_disconnected_and_others_are_served() {
     slow.hear_until("Registered", |m| matches!(m, MasterToWorker::Registered(_))).await;
 
     // From here on it asks and does not listen, until the connection is cut under it.
-    let beat = v1::WorkerToMaster::from(&WorkerToMaster::Heartbeat { accepts_work: true });
+    let beat = v1::WorkerToMaster::from(&WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     within("the cut", async { while slow.out.send(beat.clone()).await.is_ok() {} }).await;
     let disconnected = |view: &tanist_core::master::MasterView| {
         let slow = view.workers.iter().find(|worker| worker.id == WorkerId::new("slow").unwrap())?;

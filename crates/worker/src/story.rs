@@ -1,6 +1,7 @@
 //! What of all that happens is told in the log.
 
 use tanist_core::msg::MasterToWorker;
+use tanist_core::tracking;
 use tanist_core::worker::{Effect, Event, Trouble, What};
 
 /// Told as it is heard.
@@ -43,6 +44,15 @@ pub(crate) fn done(effect: &Effect) {
         Effect::Kill { run } => tracing::warn!(%run, "SIGKILL"),
         // Mostly the second of two wishes for the same end.
         Effect::Warn(trouble @ Trouble::Ignored { .. }) => tracing::info!(%trouble, "nothing to do"),
+        Effect::Warn(Trouble::Tracking(tracking::Trouble::OldTerm { heard, other, from })) => {
+            tracing::warn!(master = from, term = %other, obeyed = %heard, "refused an act under a term that is over");
+        }
+        Effect::Warn(Trouble::Tracking(tracking::Trouble::Conflict { heard, other, from })) => {
+            tracing::error!(
+                master = from, term = %other, nonce = %other.nonce, obeyed = %heard.nonce,
+                "refused an act under a term that conflicts with the one obeyed: are there two stores?"
+            );
+        }
         Effect::Warn(trouble) => tracing::warn!(%trouble, "something is not as it should be"),
         Effect::Exit { code, why } => tracing::info!(code, why, "worker ends"),
         _ => {}

@@ -30,6 +30,8 @@ pub(super) struct Worker {
     pub(super) last_heard_wall: Wall,
     /// It has disk space for new work.
     pub(super) accepts_work: bool,
+    /// As it says: acts of masters that it has refused because of their term.
+    pub(super) refused_commands: u64,
     /// Live executors placed here.
     pub(super) executors: BTreeSet<ExecutorRef>,
     /// Live driver attempts placed here.
@@ -59,6 +61,7 @@ impl Worker {
             last_heard,
             last_heard_wall,
             accepts_work: true,
+            refused_commands: 0,
             executors: BTreeSet::new(),
             drivers: BTreeSet::new(),
             leaving: BTreeMap::new(),

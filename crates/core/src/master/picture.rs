@@ -54,6 +54,7 @@ impl Leader {
             last_heartbeat: worker.last_heard_wall,
             executors: worker.executors.len(),
             drivers: worker.drivers.iter().cloned().collect(),
+            refused_commands: worker.refused_commands,
             ..plain_worker_view(record)
         }
     }
@@ -130,6 +131,7 @@ fn plain_worker_view(record: &WorkerRecord) -> WorkerView {
         last_heartbeat: Wall::default(),
         executors: 0,
         drivers: Vec::new(),
+        refused_commands: 0,
     }
 }
 

@@ -31,9 +31,9 @@ impl Leader {
         self.note_worker_alive(session, ctx.now);
         match message {
             WorkerToMaster::Register(_) => {}
-            WorkerToMaster::Heartbeat { accepts_work } => {
+            WorkerToMaster::Heartbeat { accepts_work, refused_commands } => {
                 ctx.say_to_worker(session, MasterToWorker::HeartbeatSeen);
-                self.set_accepts_work(&id, accepts_work, ctx);
+                self.note_heartbeat(&id, accepts_work, refused_commands, ctx);
             }
             WorkerToMaster::Inventory(inventory) => self.adopt_or_end(&id, inventory, ctx),
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status } => {
@@ -207,6 +207,7 @@ impl Leader {
         worker.session = Some(session);
         worker.last_session = Some(session);
         worker.accepts_work = registration.accepts_work;
+        worker.refused_commands = registration.refused_commands;
         (worker.last_heard, worker.last_heard_wall) = (ctx.now.mono, ctx.now.wall);
         let paused = !worker.schedulable();
         self.scheduler.worker_paused(id, paused);
@@ -222,8 +223,9 @@ impl Leader {
         }
     }
 
-    fn set_accepts_work(&mut self, id: &WorkerId, accepts_work: bool, ctx: &mut Ctx<'_>) {
+    fn note_heartbeat(&mut self, id: &WorkerId, accepts_work: bool, refused_commands: u64, ctx: &mut Ctx<'_>) {
         let Some(worker) = self.workers.get_mut(id) else { return };
+        worker.refused_commands = refused_commands;
         if worker.accepts_work == accepts_work {
             return;
         }

@@ -81,6 +81,9 @@ pub struct WorkerView {
     pub executors: usize,
     /// Drivers on it.
     pub drivers: Vec<DriverId>,
+    /// Acts of masters that it has refused because of their term, since its process started: those of a deposed leader
+    /// that did not know yet. None is a sign of danger; many are one of a partition.
+    pub refused_commands: u64,
 }
 
 /// One application (UI-13).

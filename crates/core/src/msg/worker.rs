@@ -20,6 +20,8 @@ pub enum WorkerToMaster {
     Heartbeat {
         /// Whether new work may be placed here.
         accepts_work: bool,
+        /// Acts of masters that this process has refused because of their term.
+        refused_commands: u64,
     },
     /// All that I run, again.
     Inventory(Inventory),
@@ -101,6 +103,8 @@ pub struct RegisterWorker {
     pub decommissioned: bool,
     /// Whether new work may be placed here now (free disk space).
     pub accepts_work: bool,
+    /// Acts of masters that this process has refused because of their term.
+    pub refused_commands: u64,
     /// Everything it runs.
     pub inventory: Inventory,
 }

@@ -83,6 +83,8 @@ pub(crate) struct Tracker {
     pub(super) campaign: Option<Campaign>,
     pub(super) next_alarm: u64,
     proven_at: Option<Mono>,
+    /// Acts of masters that were refused because of their term.
+    refused: u64,
 }
 
 impl Tracker {
@@ -100,6 +102,7 @@ impl Tracker {
             campaign: None,
             next_alarm: 1,
             proven_at: None,
+            refused: 0,
         }
     }
 
@@ -109,6 +112,12 @@ impl Tracker {
 
     pub(crate) fn cluster(&self) -> Option<&ClusterId> {
         self.cluster.as_ref()
+    }
+
+    /// How many acts of masters were refused because of their term: commands, notices, announcements, answers to
+    /// registrations.
+    pub(crate) fn refused_acts(&self) -> u64 {
+        self.refused
     }
 
     /// The registered session.
@@ -313,7 +322,7 @@ impl Tracker {
         let rank = self.rank(&leader.term);
         if let Rank::Lower(heard) = rank {
             let (other, from) = (leader.term.clone(), leader.address.clone());
-            steps.push(Step::Warn(Trouble::OldTerm { heard, other, from }));
+            self.refuse(Trouble::OldTerm { heard, other, from }, steps);
         } else if rank == Rank::Same && matches!(self.state, State::Lost { .. }) {
             // It is there: no need to wait for the next retry.
             self.attempt(now, steps);
@@ -371,14 +380,20 @@ impl Tracker {
                 Fence::Obey
             }
             (Rank::Lower(heard), _) => {
-                steps.push(Step::Warn(Trouble::OldTerm { heard: heard.clone(), other: term.clone(), from }));
+                self.refuse(Trouble::OldTerm { heard: heard.clone(), other: term.clone(), from }, steps);
                 Fence::Refuse { heard }
             }
             (Rank::Conflict(heard), _) => {
-                steps.push(Step::Warn(Trouble::Conflict { heard: heard.clone(), other: term.clone(), from }));
+                self.refuse(Trouble::Conflict { heard: heard.clone(), other: term.clone(), from }, steps);
                 Fence::Refuse { heard }
             }
         }
+    }
+
+    /// A master acted under a term that is over, or that conflicts with the one obeyed.
+    fn refuse(&mut self, trouble: Trouble, steps: &mut Vec<Step>) {
+        self.refused = self.refused.saturating_add(1);
+        steps.push(Step::Warn(trouble));
     }
 
     fn rank(&self, term: &Term) -> Rank {
@@ -408,11 +423,11 @@ impl Tracker {
                 true
             }
             Rank::Lower(heard) => {
-                steps.push(Step::Warn(Trouble::OldTerm { heard, other, from: from() }));
+                self.refuse(Trouble::OldTerm { heard, other, from: from() }, steps);
                 false
             }
             Rank::Conflict(heard) => {
-                steps.push(Step::Warn(Trouble::Conflict { heard, other, from: from() }));
+                self.refuse(Trouble::Conflict { heard, other, from: from() }, steps);
                 false
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::cleanup::DirRef;
 use super::event::{RunId, Timer};
-use crate::ids::{AppId, Attempt, ClusterId, CommandId, DriverId, ExecutorRef, Term};
+use crate::ids::{AppId, Attempt, ClusterId, DriverId, ExecutorRef, Term};
 use crate::model::{Addresses, ApplicationDescription, Command, DriverDescription};
 use crate::msg::WorkerToMaster;
 use crate::tracking::{self, LinkId};
@@ -134,16 +134,6 @@ pub enum Trouble {
     /// About finding and following a master.
     #[error(transparent)]
     Tracking(#[from] tracking::Trouble),
-    /// A command of a master that does not lead any more.
-    #[error("refused command {command} of term {of}; term {heard} is obeyed")]
-    StaleCommand {
-        /// Which command.
-        command: CommandId,
-        /// Its term.
-        of: Term,
-        /// The term obeyed.
-        heard: Term,
-    },
     /// A launch or kill that names something else than what is here.
     #[error("ignored a command about {what}: {why}")]
     Ignored {

@@ -85,7 +85,6 @@ pub struct Worker {
     disk_low: bool,
     decommission: Decommission,
     stopping: Option<Stopping>,
-    stale_commands: u64,
 }
 
 /// Whether this worker is being decommissioned (DC-02).
@@ -127,7 +126,6 @@ impl Worker {
             disk_low: false,
             decommission: Decommission::No,
             stopping: None,
-            stale_commands: 0,
             config,
         }
     }

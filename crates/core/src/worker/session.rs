@@ -35,8 +35,7 @@ impl Worker {
             Step::Connected { link } => self.connected(link, ctx),
             Step::Lost => {}
             Step::Heartbeat { link } => {
-                let message = WorkerToMaster::Heartbeat { accepts_work: self.accepts_work() };
-                ctx.effects.push(Effect::Send { link, message });
+                ctx.effects.push(Effect::Send { link, message: self.heartbeat() });
             }
             Step::GiveUp { reason } => self.stop(1, reason, ctx),
             Step::Warn(trouble) => ctx.warn(trouble),
@@ -72,6 +71,7 @@ impl Worker {
             heard: self.tracker.heard().cloned(),
             decommissioned: self.is_decommissioned(),
             accepts_work: self.accepts_work(),
+            refused_commands: self.tracker.refused_acts(),
             inventory: self.inventory(),
         }
     }
@@ -137,8 +137,6 @@ impl Worker {
         match verdict {
             Fence::Obey => self.obey(body, ctx),
             Fence::Refuse { heard } => {
-                self.stale_commands += 1;
-                ctx.warn(Trouble::StaleCommand { command: id, of: term.clone(), heard: heard.clone() });
                 let message = WorkerToMaster::StaleCommand { command: id, of: term, heard };
                 ctx.effects.push(Effect::Send { link, message });
             }
@@ -229,8 +227,11 @@ impl Worker {
     /// The master is to know now whether this worker takes work.
     pub(super) fn heartbeat_now(&mut self, ctx: &mut Ctx<'_>) {
         if let Some(link) = self.tracker.extra_heartbeat(ctx.now.mono) {
-            let message = WorkerToMaster::Heartbeat { accepts_work: self.accepts_work() };
-            ctx.effects.push(Effect::Send { link, message });
+            ctx.effects.push(Effect::Send { link, message: self.heartbeat() });
         }
+    }
+
+    fn heartbeat(&self) -> WorkerToMaster {
+        WorkerToMaster::Heartbeat { accepts_work: self.accepts_work(), refused_commands: self.tracker.refused_acts() }
     }
 }

@@ -45,8 +45,8 @@ pub struct WorkerStatus {
     pub decommissioned: bool,
     /// Final states that no master has acknowledged yet.
     pub unacknowledged: usize,
-    /// Commands refused because of their term, since the start of the process.
-    pub stale_commands: u64,
+    /// Acts of masters refused because of their term, since the start of the process.
+    pub refused_commands: u64,
     /// Executors that have not ended, by id.
     pub executors: Vec<ExecutorRunView>,
     /// Ended ones, oldest first, as far as kept.
@@ -151,7 +151,7 @@ impl Worker {
             accepts_work: self.accepts_work(),
             decommissioned: self.is_decommissioned(),
             unacknowledged: self.outbox.len(),
-            stale_commands: self.stale_commands,
+            refused_commands: self.tracker.refused_acts(),
             executors: self.executors.values().map(live_executor).collect(),
             ended_executors: self.ended_executors.iter().map(ended_executor).collect(),
             drivers: self.drivers.iter().map(|((driver, attempt), run)| live_driver(driver, *attempt, run)).collect(),

@@ -44,6 +44,7 @@ pub(crate) fn registration(id: &str, port: u16) -> RegisterWorker {
         heard: None,
         decommissioned: false,
         accepts_work: true,
+        refused_commands: 0,
         inventory: Inventory::default(),
     }
 }
@@ -101,7 +102,7 @@ impl WorkerSession {
     }
 
     pub(crate) async fn beat(&self) {
-        self.say(WorkerToMaster::Heartbeat { accepts_work: true }).await;
+        self.say(WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 }).await;
     }
 
     /// The next message.

@@ -80,6 +80,7 @@ impl From<&WorkerView> for v1::WorkerView {
             driver_ids: worker.drivers.iter().map(ToString::to_string).collect(),
             connected: worker.connected,
             accepts_work: worker.accepts_work,
+            refused_commands: worker.refused_commands,
         }
     }
 }

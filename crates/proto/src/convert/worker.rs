@@ -25,8 +25,8 @@ impl From<&WorkerToMaster> for v1::WorkerToMaster {
         use up::Body;
         let body = match message {
             WorkerToMaster::Register(register) => Body::Register(register.as_ref().into()),
-            WorkerToMaster::Heartbeat { accepts_work } => {
-                Body::Heartbeat(up::Heartbeat { accepts_work: *accepts_work })
+            WorkerToMaster::Heartbeat { accepts_work, refused_commands } => {
+                Body::Heartbeat(up::Heartbeat { accepts_work: *accepts_work, refused_commands: *refused_commands })
             }
             WorkerToMaster::Inventory(inventory) => Body::Inventory(inventory.into()),
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status } => {
@@ -66,7 +66,9 @@ impl TryFrom<v1::WorkerToMaster> for WorkerToMaster {
         use up::Body;
         Ok(match present("body", wire.body)? {
             Body::Register(register) => Self::Register(Box::new(inside("register", register)?)),
-            Body::Heartbeat(heartbeat) => Self::Heartbeat { accepts_work: heartbeat.accepts_work },
+            Body::Heartbeat(up::Heartbeat { accepts_work, refused_commands }) => {
+                Self::Heartbeat { accepts_work, refused_commands }
+            }
             Body::Inventory(inventory) => Self::Inventory(inside("inventory", inventory)?),
             Body::ExecutorStateChanged(change) => inside("executor_state_changed", change)?,
             Body::DriverStarted(started) => inside("driver_started", started)?,
@@ -147,6 +149,7 @@ impl From<&RegisterWorker> for v1::RegisterWorker {
             heard: worker.heard.as_ref().map(Into::into),
             decommissioned: worker.decommissioned,
             accepts_work: worker.accepts_work,
+            refused_commands: worker.refused_commands,
             inventory: Some((&worker.inventory).into()),
         }
     }
@@ -171,6 +174,7 @@ impl TryFrom<v1::RegisterWorker> for RegisterWorker {
             heard: optional("heard", wire.heard)?,
             decommissioned: wire.decommissioned,
             accepts_work: wire.accepts_work,
+            refused_commands: wire.refused_commands,
             inventory: required("inventory", wire.inventory)?,
         })
     }

@@ -241,7 +241,7 @@ async fn wl_10_drn_09_a_worker_that_stops_ends_everything_first() {
     let mut accepts = true;
     while let Some(message) = session.next_or_end().await {
         match message {
-            WorkerToMaster::Heartbeat { accepts_work } => accepts = accepts_work,
+            WorkerToMaster::Heartbeat { accepts_work, .. } => accepts = accepts_work,
             WorkerToMaster::ExecutorStateChanged { report, .. } => session.acknowledge(report).await,
             WorkerToMaster::DriverEnded { .. } => panic!("its loss is for the master to judge"),
             _ => {}

@@ -124,7 +124,7 @@ async fn a_disk_below_the_floor_takes_no_work() {
     let (mut session, registration) = master.registered().await;
     let mut accepts = registration.accepts_work;
     while accepts {
-        if let Some(WorkerToMaster::Heartbeat { accepts_work }) = session.next_or_end().await {
+        if let Some(WorkerToMaster::Heartbeat { accepts_work, .. }) = session.next_or_end().await {
             accepts = accepts_work;
         }
     }

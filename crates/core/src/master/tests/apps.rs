@@ -272,7 +272,7 @@ fn a_client_that_is_silent_is_kept_for_ten_minutes() {
     for _ in 0..20 {
         assert_eq!(rig.view().apps[0].executors.len(), 1);
         rig.pass(Duration::from_secs(30));
-        rig.tell(worker_session, WorkerToMaster::Heartbeat { accepts_work: true });
+        rig.tell(worker_session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     }
     assert!(rig.view().apps.is_empty());
 }

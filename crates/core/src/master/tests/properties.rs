@@ -328,7 +328,7 @@ impl World {
             let effects = self.rig.pass(part);
             self.deliver(effects);
             for n in 0..4 {
-                self.tell(n, WorkerToMaster::Heartbeat { accepts_work: true });
+                self.tell(n, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
             }
             left -= part;
         }

@@ -103,7 +103,7 @@ fn no_more_than_its_limit_while_a_worker_is_silent() {
     assert_eq!(rig.view().missing.workers, 1);
     // 60 s after the announcement the silent worker is lost.
     let w2 = SessionId(4);
-    rig.tell(w2, WorkerToMaster::Heartbeat { accepts_work: true });
+    rig.tell(w2, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     let effects = rig.pass(Duration::from_secs(30));
     let lost = notices(&effects)
         .into_iter()
@@ -131,7 +131,7 @@ fn an_application_that_does_not_come_back_is_kept_for_ten_minutes() {
     let (session, _) = rig.join(RegisterWorker { inventory, ..worker("w1", 16, 8192) });
     for _ in 0..19 {
         rig.pass(Duration::from_secs(30));
-        rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true });
+        rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     }
     assert_eq!(rig.view().apps[0].executors.len(), 2, "9.5 minutes: untouched");
     let effects = rig.pass(Duration::from_secs(31));
@@ -207,7 +207,7 @@ fn losing_the_lead_drops_everything_and_the_process_stays() {
     assert_eq!(rig.master.role(), MasterRole::Standby);
     assert!(rig.view().workers.is_empty());
     let session = rig.session();
-    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true });
+    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     assert_eq!(effects, vec![Effect::CloseSession { session }], "peers of the old term look for the new leader");
     rig.elect();
     assert_eq!(rig.master.role(), MasterRole::Recovering, "the same process can lead again");

@@ -242,6 +242,7 @@ pub(super) fn worker(id: &str, cores: u32, memory: u64) -> RegisterWorker {
         heard: None,
         decommissioned: false,
         accepts_work: true,
+        refused_commands: 0,
         inventory: Inventory::default(),
     }
 }

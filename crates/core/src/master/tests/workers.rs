@@ -112,7 +112,7 @@ fn silence_ends_in_loss_after_the_time_out_and_not_before_hb_02() {
     let mut rig = Rig::alive();
     let (session, _) = rig.join(worker("w1", 4, 1024));
     rig.pass(Duration::from_secs(59));
-    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true });
+    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     assert!(!effects.iter().any(Effect::waits_for_commit), "heartbeats pass the barrier");
     rig.pass(Duration::from_secs(59));
     assert_eq!(rig.view().workers[0].state, WorkerState::Alive);
@@ -126,7 +126,7 @@ fn silence_ends_in_loss_after_the_time_out_and_not_before_hb_02() {
 fn who_is_not_known_is_asked_to_register_hb_06() {
     let mut rig = Rig::alive();
     let session = rig.session();
-    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true });
+    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     assert_eq!(effects, vec![Effect::ToWorker { session, message: MasterToWorker::Reconnect }]);
 }
 
@@ -195,6 +195,8 @@ fn a_worker_that_obeys_a_higher_term_ends_this_one_i9() {
     assert!(matches!(effects.as_slice(), [Effect::StepDown { .. }]), "{effects:?}");
     let (session, _) = rig.join(worker("w1", 1, 1));
     let of = rig.leader().term;
+    rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 3 });
+    assert_eq!(rig.view().workers[0].refused_commands, 3);
     let effects = rig.tell(session, WorkerToMaster::StaleCommand { command: CommandId(1), of, heard });
     assert!(matches!(effects.as_slice(), [Effect::StepDown { .. }]), "{effects:?}");
 }
@@ -203,10 +205,10 @@ fn a_worker_that_obeys_a_higher_term_ends_this_one_i9() {
 fn a_worker_without_disk_space_gets_nothing_new() {
     let mut rig = Rig::alive();
     let (session, _) = rig.join(worker("w1", 4, 1024));
-    rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: false });
+    rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: false, refused_commands: 0 });
     let (_, effects) = rig.submit(driver(1, 1));
     assert!(commands(&effects).is_empty());
-    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true });
+    let effects = rig.tell(session, WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
     assert_eq!(launched_drivers(&effects).len(), 1);
 }
 
@@ -314,7 +316,7 @@ fn a_registration_that_was_overtaken_by_a_later_one_is_void_i4_i6() {
     let message = WorkerToMaster::Register(Box::new(RegisterWorker { number: 1, ..worker("w1", 4, 1024) }));
     assert_eq!(rig.tell(overtaken, message), [Effect::CloseSession { session: overtaken }]);
     assert!(rig.send(Event::SessionClosed { session: overtaken }).is_empty());
-    let heartbeat = WorkerToMaster::Heartbeat { accepts_work: true };
+    let heartbeat = WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 };
     let seen = Effect::ToWorker { session, message: MasterToWorker::HeartbeatSeen };
     assert_eq!(rig.tell(session, heartbeat), [seen], "the later session stands");
     assert_eq!(rig.view().apps[0].executors.len(), 1);

@@ -150,7 +150,10 @@ fn a_suspended_leader_does_not_answer_heartbeats_as_a_leader_does() {
         }
     }
     assert!(bench.worker.view(Wall(0)).following.is_connected());
-    let heartbeat = || master::Event::Worker { session, message: WorkerToMaster::Heartbeat { accepts_work: true } };
+    let heartbeat = || master::Event::Worker {
+        session,
+        message: WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 },
+    };
     assert_eq!(answers(&bench, heartbeat()), [MasterToWorker::HeartbeatSeen]);
     answers(&bench, master::Event::Suspended);
     let suspended = answers(&bench, heartbeat());

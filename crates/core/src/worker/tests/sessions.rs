@@ -58,9 +58,21 @@ fn a_command_of_a_lower_term_is_refused_with_what_was_heard() {
     let effects = bench.command_of(&term(4), kill_driver()).to_vec();
     let stale = WorkerToMaster::StaleCommand { command: CommandId(1), of: term(4), heard: term(5) };
     assert_eq!(said(&effects), [stale]);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Warn(Trouble::StaleCommand { .. }))));
+    let warned =
+        Trouble::Tracking(tracking::Trouble::OldTerm { heard: term(5), other: term(4), from: MASTER.to_owned() });
+    assert_eq!(effects.iter().filter(|effect| **effect == Effect::Warn(warned.clone())).count(), 1, "told once");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Terminate { .. })));
-    assert_eq!(bench.worker.view(Wall(0)).stale_commands, 1);
+    bench.event(Event::LeaderNotice(leader(OTHER, 3)));
+    assert_eq!(bench.worker.view(Wall(0)).refused_commands, 2, "an announcement counts as well");
+    bench.say(MasterToWorker::HeartbeatSeen);
+    let beats = said(&bench.pass_with(TIMEOUT / 4, true));
+    assert_eq!(
+        beats,
+        [WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 2 }],
+        "the leader hears of it"
+    );
+    bench.close();
+    assert_eq!(registration(&bench.register()).refused_commands, 2);
 }
 
 #[test]
@@ -139,7 +151,7 @@ fn work_goes_on_while_no_master_is_there() {
 fn hb_01_heartbeats_go_out_at_the_masters_pace() {
     let mut bench = Bench::registered(config());
     let beats = said(&bench.pass_with(Duration::from_mins(1), true));
-    assert_eq!(beats, vec![WorkerToMaster::Heartbeat { accepts_work: true }; 4]);
+    assert_eq!(beats, vec![WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 }; 4]);
 }
 
 #[test]
@@ -148,11 +160,11 @@ fn the_disk_floor_stops_new_work_and_nothing_else() {
     bench.run_driver(1, driver(false));
     assert_eq!(bench.event(Event::DiskFree(Memory::mib(100))), []);
     bench.event(Event::DiskFree(Memory::mib(99)));
-    assert_eq!(bench.said(), [WorkerToMaster::Heartbeat { accepts_work: false }], "told at once");
+    assert_eq!(bench.said(), [WorkerToMaster::Heartbeat { accepts_work: false, refused_commands: 0 }], "told at once");
     assert_eq!(bench.event(Event::DiskFree(Memory::mib(50))), [], "told once");
     assert_eq!(bench.worker.view(Wall(0)).drivers.len(), 1);
     bench.event(Event::DiskFree(Memory::mib(5000)));
-    assert_eq!(bench.said(), [WorkerToMaster::Heartbeat { accepts_work: true }]);
+    assert_eq!(bench.said(), [WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 }]);
 }
 
 #[test]
@@ -191,7 +203,7 @@ fn wl_10_stopping_ends_everything_first_and_reports_nothing() {
     let (driver_run, executor_run) = (bench.run_driver(1, driver(true)), bench.run_executor(0, 1));
     bench.acknowledge_all();
     let effects = bench.event(Event::Stop).to_vec();
-    assert_eq!(said(&effects), [WorkerToMaster::Heartbeat { accepts_work: false }]);
+    assert_eq!(said(&effects), [WorkerToMaster::Heartbeat { accepts_work: false, refused_commands: 0 }]);
     for run in [driver_run, executor_run] {
         assert!(effects.contains(&Effect::Terminate { run }));
     }

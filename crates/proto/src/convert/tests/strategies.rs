@@ -169,11 +169,11 @@ fn inventory() -> impl Strategy<Value = Inventory> {
 pub(super) fn register_worker() -> impl Strategy<Value = RegisterWorker> {
     (
         (id(), num(Incarnation), any::<u64>(), text(), any::<u16>(), text(), num(Cores), memory(), addresses()),
-        (text(), option::of(id()), any::<u32>(), option::of(term()), any::<bool>(), any::<bool>(), inventory()),
+        (text(), option::of(id()), any::<u32>(), option::of(term()), any::<bool>(), any::<(bool, u64)>(), inventory()),
     )
         .prop_map(|(offer, session)| {
             let (id, incarnation, number, host, port, ui_url, cores, memory, resources) = offer;
-            let (master_address, cluster, protocol, heard, decommissioned, accepts_work, inventory) = session;
+            let (master_address, cluster, protocol, heard, decommissioned, (accepts_work, refused_commands), inventory) = session;
             RegisterWorker {
                 id,
                 incarnation,
@@ -190,6 +190,7 @@ pub(super) fn register_worker() -> impl Strategy<Value = RegisterWorker> {
                 heard,
                 decommissioned,
                 accepts_work,
+                refused_commands,
                 inventory,
             }
         })
@@ -202,7 +203,8 @@ pub(super) fn worker_to_master() -> impl Strategy<Value = WorkerToMaster> {
     let changed = (num(ReportId), executor_ref(), executor_state(), option::of(text()), any::<Option<i32>>());
     prop_oneof![
         register_worker().prop_map(|worker| WorkerToMaster::Register(Box::new(worker))),
-        any::<bool>().prop_map(|accepts_work| WorkerToMaster::Heartbeat { accepts_work }),
+        any::<(bool, u64)>()
+            .prop_map(|(accepts_work, refused_commands)| WorkerToMaster::Heartbeat { accepts_work, refused_commands }),
         inventory().prop_map(WorkerToMaster::Inventory),
         changed.prop_map(|(report, executor, state, message, exit_status)| {
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status }

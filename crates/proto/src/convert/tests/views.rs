@@ -25,11 +25,12 @@ fn worker_state() -> impl Strategy<Value = WorkerState> {
 fn worker_view() -> impl Strategy<Value = WorkerView> {
     (
         (id(), text(), any::<u16>(), text(), worker_state(), any::<(bool, bool)>(), num(Cores), num(Cores)),
-        (memory(), memory(), addresses(), addresses(), num(Wall), 0usize..9, vec(id(), 0..3)),
+        (memory(), memory(), addresses(), addresses(), num(Wall), 0usize..9, vec(id(), 0..3), any::<u64>()),
     )
         .prop_map(|(who, what)| {
             let (id, host, port, ui_url, state, (connected, accepts_work), cores, cores_used) = who;
-            let (memory, memory_used, resources, resources_used, last_heartbeat, executors, drivers) = what;
+            let (memory, memory_used, resources, resources_used, last_heartbeat, executors, drivers, refused_commands) =
+                what;
             WorkerView {
                 id,
                 host,
@@ -47,6 +48,7 @@ fn worker_view() -> impl Strategy<Value = WorkerView> {
                 last_heartbeat,
                 executors,
                 drivers,
+                refused_commands,
             }
         })
 }
