@@ -26,6 +26,13 @@ impl Sub for Mono {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wall(pub u64);
 
+impl Add<Duration> for Wall {
+    type Output = Wall;
+    fn add(self, length: Duration) -> Wall {
+        Wall(self.0.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
 /// What both clocks say as an event is handled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Now {

@@ -94,6 +94,14 @@ impl Master {
         }
     }
 
+    /// What recovery still waits for.
+    pub fn missing(&self) -> Missing {
+        match &self.seat {
+            Seat::Standby(_) => Missing::default(),
+            Seat::Leading(leader) => leader.missing(),
+        }
+    }
+
     /// The picture to publish.
     pub fn view(&self, taken_at: Wall) -> MasterView {
         match &self.seat {
