@@ -1,42 +1,21 @@
-//! Several masters on one embedded store, several workers, and the command line to talk to them.
+//! Several masters on one store, several workers, and the network between them.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::node::{Node, binary};
+use crate::etcd::free_port;
+use crate::node::Node;
+use crate::proxy::{BEHIND, Modes, Proxy};
+use crate::shape::Shape;
 use crate::wait::wait_for;
 
 /// How long a cluster may take to reach a state that it reaches in milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(30);
-
-/// What a cluster consists of.
-#[derive(Debug, Clone)]
-pub struct Shape {
-    /// Masters.
-    pub masters: usize,
-    /// Workers.
-    pub workers: usize,
-    /// Cores of each worker.
-    pub cores: u32,
-    /// Memory of each worker, e.g. `2g`.
-    pub memory: &'static str,
-    /// Further flags of every master.
-    pub master_flags: Vec<&'static str>,
-    /// Further flags of every worker.
-    pub worker_flags: Vec<&'static str>,
-}
-
-impl Default for Shape {
-    fn default() -> Self {
-        Self { masters: 2, workers: 2, cores: 4, memory: "2g", master_flags: Vec::new(), worker_flags: Vec::new() }
-    }
-}
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// How often another port is tried where somebody else was faster.
+const PORT_TRIES: u32 = 5;
 
 /// A running cluster. Everything in it ends when it is dropped.
 #[derive(Debug)]
@@ -45,34 +24,36 @@ pub struct Cluster {
     pub masters: Vec<Node>,
     /// Its workers; a killed one stays in the list.
     pub workers: Vec<Node>,
+    /// In front of the masters, by their places, if the shape asks for it.
+    pub before_masters: Vec<Proxy>,
+    /// In front of the workers, by their places, if the shape asks for it.
+    pub before_workers: Vec<Proxy>,
     shape: Shape,
     directory: TempDir,
-}
-
-/// A command that has ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// Its exit code, −1 where a signal ended it.
-    pub code: i32,
-    /// What it said.
-    pub stdout: String,
-    /// What it said about itself.
-    pub stderr: String,
 }
 
 impl Cluster {
     /// Starts the processes and waits until one master leads and all workers are registered.
     pub fn start(shape: Shape) -> Result<Self> {
+        let cluster = Self::start_unready(shape)?;
+        let wanted = cluster.shape.workers;
+        if wanted > 0 {
+            wait_for("all workers registered", SOON, || (cluster.alive_workers().len() == wanted).then_some(()));
+        }
+        Ok(cluster)
+    }
+
+    /// Starts the processes and does not wait until they agree.
+    pub fn start_unready(shape: Shape) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("tanist-e2e-").tempdir()?;
-        let mut cluster = Self { masters: Vec::new(), workers: Vec::new(), shape, directory };
+        let (masters, workers, before_masters, before_workers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut cluster = Self { masters, workers, before_masters, before_workers, shape, directory };
         for n in 1..=cluster.shape.masters {
             cluster.add_master(&format!("m{n}"))?;
         }
         for _ in 0..cluster.shape.workers {
             cluster.add_worker()?;
         }
-        let wanted = cluster.shape.workers;
-        wait_for("all workers registered", SOON, || (cluster.alive_workers().len() == wanted).then_some(()));
         Ok(cluster)
     }
 
@@ -81,29 +62,51 @@ impl Cluster {
         self.directory.path().to_owned()
     }
 
+    /// The work directory of a worker.
+    pub fn work_dir(&self, worker: usize) -> PathBuf {
+        self.directory.path().join(format!("worker{}", worker + 1))
+    }
+
     /// Starts one more master.
     pub fn add_master(&mut self, id: &str) -> Result<()> {
-        let store = self.directory.path().join("store");
-        let log = self.directory.path().join(format!("{id}.log"));
-        let store = store.to_str().context("a temporary directory with a readable name")?;
-        let mut arguments = vec!["master", "--id", id, "--host", "127.0.0.1", "--port", "0", "--store", store];
-        arguments.extend(&self.shape.master_flags);
-        self.masters.push(Node::start(&arguments, &log)?);
+        let (node, proxy) = self.on_free_port(|port| self.start_master(id, port, &[]))?;
+        self.masters.push(node);
+        self.before_masters.extend(proxy);
         Ok(())
     }
 
     /// Starts one more worker.
     pub fn add_worker(&mut self) -> Result<()> {
-        let name = format!("worker{}", self.workers.len() + 1);
-        let work = self.directory.path().join(&name);
-        let log = self.directory.path().join(format!("{name}.log"));
-        let work = work.to_str().context("a temporary directory with a readable name")?;
-        let (masters, cores) = (self.addresses(), self.shape.cores.to_string());
-        let mut arguments = vec!["worker", "--host", "127.0.0.1", "--port", "0", "--masters", &masters];
-        arguments.extend(["--cores", &cores, "--memory", self.shape.memory, "--work-dir", work]);
-        arguments.extend(&self.shape.worker_flags);
-        self.workers.push(Node::start(&arguments, &log)?);
+        let place = self.workers.len();
+        let (node, proxy) = self.on_free_port(|port| self.start_worker(place, port, None))?;
+        self.workers.push(node);
+        self.before_workers.extend(proxy);
         Ok(())
+    }
+
+    /// Kills a master unless it is down, and starts it again: same id, same port, these variables in its environment.
+    pub fn restart_master(&mut self, master: usize, environment: &[(&str, &str)]) -> Result<()> {
+        self.masters[master].kill_nine();
+        let (id, port) = (self.masters[master].id.clone(), self.masters[master].port()?);
+        self.masters[master] = self.start_master(&id, port, environment)?;
+        Ok(())
+    }
+
+    /// Kills a worker unless it is down, and starts it again: same id, same port, same work directory.
+    pub fn restart_worker(&mut self, worker: usize) -> Result<()> {
+        self.workers[worker].kill_nine();
+        let (id, port) = (self.workers[worker].id.clone(), self.workers[worker].port()?);
+        self.workers[worker] = self.start_worker(worker, port, Some(&id))?;
+        Ok(())
+    }
+
+    /// What becomes of what a worker's process and all masters say to each other, whoever has connected to whom: `inwards`
+    /// is towards the masters. Programs on the worker still reach everybody.
+    pub fn between_masters_and_worker(&self, worker: usize, modes: impl Into<Modes>) {
+        let (process, modes) = (self.workers[worker].pid(), modes.into());
+        self.before_masters.iter().for_each(|proxy| proxy.set_for(process, modes));
+        // Seen from the worker, who asks there is the other side.
+        self.before_workers[worker].set(Modes { inwards: modes.outwards, outwards: modes.inwards });
     }
 
     /// All masters as clients are given them.
@@ -111,83 +114,57 @@ impl Cluster {
         self.masters.iter().map(|master| master.address.as_str()).collect::<Vec<_>>().join(",")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.args(arguments).env("TANIST_MASTERS", self.addresses()).stdin(Stdio::null());
-        command
+    fn start_master(&self, id: &str, port: u16, environment: &[(&str, &str)]) -> Result<Node> {
+        let store = self.directory.path().join("store");
+        let mut arguments = self.place("master", port);
+        arguments.extend(["--id".to_owned(), id.to_owned()]);
+        arguments.extend(self.shape.store.flags(&store.to_string_lossy()));
+        arguments.extend(self.shape.master_flags.iter().map(|&flag| flag.to_owned()));
+        self.start_node(id, &arguments, environment)
     }
 
-    /// Runs `tanist <arguments>` against this cluster to its end.
-    pub fn run(&self, arguments: &[&str]) -> Result<Finished> {
-        let output = self.command(arguments).output().with_context(|| format!("running {arguments:?}"))?;
-        Ok(finished(&output))
+    fn start_worker(&self, place: usize, port: u16, id: Option<&str>) -> Result<Node> {
+        let work = self.work_dir(place);
+        let mut arguments = self.place("worker", port);
+        let (masters, cores) = (self.addresses(), self.shape.cores.to_string());
+        let words = ["--masters", &masters, "--cores", &cores, "--memory", self.shape.memory];
+        arguments.extend(words.map(str::to_owned));
+        arguments.extend(["--work-dir".to_owned(), work.to_string_lossy().into_owned()]);
+        let own_id = self.shape.worker_flags.contains(&"--id");
+        arguments.extend(id.filter(|_| !own_id).into_iter().flat_map(|id| ["--id".to_owned(), id.to_owned()]));
+        arguments.extend(self.shape.worker_flags.iter().map(|&flag| flag.to_owned()));
+        self.start_node(&format!("worker{}", place + 1), &arguments, &[])
     }
 
-    /// Starts `tanist <arguments>` against this cluster; the handle gives its end.
-    pub fn spawn(&self, arguments: &[&str]) -> Result<thread::JoinHandle<Result<Finished>>> {
-        let child: Child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        Ok(thread::spawn(move || Ok(finished(&child.wait_with_output()?))))
+    /// Where a node listens, and where others reach it.
+    fn place(&self, kind: &str, port: u16) -> Vec<String> {
+        let port = port.to_string();
+        let mut words = vec![kind, "--host", "127.0.0.1", "--port", &port];
+        let behind = BEHIND.to_string();
+        if self.shape.proxied {
+            words.extend(["--bind", &behind]);
+        }
+        words.into_iter().map(str::to_owned).collect()
     }
 
-    /// Runs `tanist <arguments> --output json` and reads the answer; none while there is no leader.
-    pub fn json(&self, arguments: &[&str]) -> Option<Value> {
-        let mut all = arguments.to_vec();
-        all.extend(["--output", "json"]);
-        let finished = self.run(&all).ok().filter(|finished| finished.code == 0)?;
-        serde_json::from_str(&finished.stdout).ok()
+    fn start_node(&self, name: &str, arguments: &[String], environment: &[(&str, &str)]) -> Result<Node> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Node::start_with(&arguments, environment, &self.directory.path().join(format!("{name}.log")))
     }
 
-    fn list(&self, what: &str) -> Vec<Value> {
-        self.json(&[what]).and_then(|answer| answer.as_array().cloned()).unwrap_or_default()
-    }
-
-    /// Workers that are ALIVE.
-    pub fn alive_workers(&self) -> Vec<Value> {
-        self.list("workers").into_iter().filter(|worker| worker["state"] == "ALIVE").collect()
-    }
-
-    /// Live applications.
-    pub fn apps(&self) -> Vec<Value> {
-        self.list("apps")
-    }
-
-    /// Where a driver stands.
-    pub fn status(&self, driver: &str) -> Option<Value> {
-        self.json(&["status", driver])
-    }
-
-    /// Waits until a driver is in a state.
-    #[track_caller]
-    pub fn wait_for_driver(&self, driver: &str, state: &str, limit: Duration) -> Value {
-        wait_for(&format!("{driver} {state}"), limit, || self.status(driver).filter(|status| status["state"] == state))
-    }
-
-    /// Submits in the background of the cluster and returns the driver's id.
-    pub fn submit(&self, arguments: &[&str]) -> Result<String> {
-        let mut all = vec!["submit", "--detach"];
-        all.extend(arguments);
-        let finished = self.run(&all)?;
-        let id = finished.stdout.trim().to_owned();
-        anyhow::ensure!(finished.code == 0 && id.starts_with("driver-"), "{finished:?}");
-        Ok(id)
-    }
-
-    /// Which master leads, by its place in the list; waits until one does.
-    #[track_caller]
-    pub fn leader(&self) -> usize {
-        let find = || {
-            let answer = self.json(&["status"])?;
-            let id = answer["leader"]["master"].as_str()?.to_owned();
-            self.masters.iter().position(|master| master.id == id)
-        };
-        wait_for("a leader", SOON, find)
-    }
-}
-
-fn finished(output: &std::process::Output) -> Finished {
-    Finished {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    /// A node keeps its port when it is started again, so it is chosen here; together with a proxy before it.
+    fn on_free_port(&self, start: impl Fn(u16) -> Result<Node>) -> Result<(Node, Option<Proxy>)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let started = free_port().and_then(|port| {
+                let proxy = self.shape.proxied.then(|| Proxy::before(port)).transpose()?;
+                Ok((start(port)?, proxy))
+            });
+            match started {
+                Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
+                outcome => return outcome.context("starting a node"),
+            }
+        }
     }
 }

@@ -4,13 +4,19 @@
 //! dropped, whatever became of the test. Waiting is always for a condition with a deadline ([`wait_for`]).
 
 mod cluster;
+mod command;
 mod etcd;
 mod node;
 mod processes;
+mod proxy;
+mod shape;
 mod wait;
 
-pub use cluster::{Cluster, Finished, Shape};
-pub use etcd::{Admin, Entry, Etcd, etcd_binary};
+pub use cluster::Cluster;
+pub use command::Finished;
+pub use etcd::{Admin, Entry, Etcd, etcd_binary, free_port};
 pub use node::{Node, binary};
 pub use processes::{Marker, alive, kill_nine};
+pub use proxy::{BEHIND, Mode, Modes, Proxy};
+pub use shape::{InEtcd, Shape, Store};
 pub use wait::wait_for;

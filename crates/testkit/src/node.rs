@@ -1,6 +1,6 @@
 //! One process of the cluster: a master or a worker.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,8 +8,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::wait_for;
 
 /// How long a process may take to say that it is ready. Generous: machines that build are slow.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -39,29 +41,36 @@ pub struct Node {
 impl Node {
     /// Starts `tanist <arguments>` and waits until it says that it is ready.
     pub fn start(arguments: &[&str], log: &Path) -> Result<Self> {
+        Self::start_with(arguments, &[], log)
+    }
+
+    /// As [`Node::start`], with these variables in its environment, such as `FAILPOINTS`. An existing log goes on.
+    pub fn start_with(arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Result<Self> {
         let mut child = Command::new(binary())
             .args(arguments)
             .args(["--announce", "--die-with-parent"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(log)?)
+            .stderr(OpenOptions::new().create(true).append(true).open(log)?)
             .env_remove("TANIST_MASTERS")
+            .envs(environment.iter().copied())
             .spawn()
             .with_context(|| format!("starting {} {arguments:?}", binary().display()))?;
-        let stdout = child.stdout.take().context("its standard output")?;
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            drop(BufReader::new(stdout).read_line(&mut line));
-            drop(send.send(line));
-        });
-        let line = receive.recv_timeout(READY_WITHIN).map_err(|_| anyhow!("{arguments:?} is not ready in time"))?;
-        let Ok(ready) = serde_json::from_str::<serde_json::Value>(&line) else {
-            drop(child.kill());
-            bail!("{arguments:?} did not start: {}", std::fs::read_to_string(log).unwrap_or_default());
-        };
-        let field = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| format!("{name} in {line}"));
-        Ok(Self { child, address: field("address")?, id: field("id")?, log: log.to_owned() })
+        match ready(&mut child) {
+            Ok((address, id)) => Ok(Self { child, address, id, log: log.to_owned() }),
+            Err(error) => {
+                drop(child.kill());
+                drop(child.wait());
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                Err(error.context(format!("{arguments:?} did not start; its log: {said}")))
+            }
+        }
+    }
+
+    /// Port of its gRPC endpoint.
+    pub fn port(&self) -> Result<u16> {
+        let port = self.address.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.with_context(|| format!("a port in {}", self.address))
     }
 
     /// The process id.
@@ -75,6 +84,21 @@ impl Node {
         drop(self.child.wait());
     }
 
+    /// Waits until it has ended by itself; its exit code, −1 where a signal ended it.
+    ///
+    /// # Panics
+    /// If it has not ended after `limit`.
+    #[track_caller]
+    pub fn wait_for_end(&mut self, limit: Duration) -> i32 {
+        let status = wait_for(&format!("the end of {}", self.id), limit, || self.child.try_wait().ok().flatten());
+        status.code().unwrap_or(-1)
+    }
+
+    /// What it has logged so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// Sends any signal.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid()) {
@@ -86,6 +110,21 @@ impl Node {
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+/// Waits until a node says who it is.
+fn ready(child: &mut Child) -> Result<(String, String)> {
+    let stdout = child.stdout.take().context("its standard output")?;
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        drop(BufReader::new(stdout).read_line(&mut line));
+        drop(send.send(line));
+    });
+    let line = receive.recv_timeout(READY_WITHIN).context("waiting for its first word")?;
+    let ready: serde_json::Value = serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))?;
+    let field = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| format!("{name} in {line}"));
+    Ok((field("address")?, field("id")?))
 }
 
 impl Drop for Node {

@@ -188,7 +188,7 @@ impl Etcd {
 ///
 /// # Errors
 /// If there is none.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     const TRIES: u32 = 200;
     for _ in 0..TRIES {
         // The hasher's keys are the standard library's only source of random numbers.
