@@ -45,15 +45,31 @@ pub enum InvalidTransaction {
     },
 }
 
+/// Another store answers where ours was: exchanged, or restored as a new one. Nothing may be read from it or written to
+/// it, for as long as this process lives; an operator has to say which of the two is right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store at {endpoint} answers as another etcd cluster, {found:x}: this process has known {expected:x}. \
+     Stop all masters, and start them again once the endpoints name the right store"
+)]
+pub struct ForeignStore {
+    /// Which address answered so.
+    pub endpoint: String,
+    /// The cluster id of the first answer that this process ever got.
+    pub expected: u64,
+    /// The cluster id of this answer.
+    pub found: u64,
+}
+
 /// A read, or the opening of a store, that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store no longer holds the revision asked for.
-    #[error("revision {at} is no longer held, the oldest is {oldest}")]
+    #[error("revision {at} is no longer held, {oldest} is")]
     Compacted {
         /// What was asked for.
         at: Revision,
-        /// What can be read.
+        /// The oldest revision that is known to be held: not every store says which one really is.
         oldest: Revision,
     },
     /// The store has not reached the revision asked for.
@@ -83,6 +99,9 @@ pub enum StoreError {
         /// Its answer.
         source: Cause,
     },
+    /// The store is not the one it was.
+    #[error(transparent)]
+    ForeignStore(#[from] ForeignStore),
     /// A file or directory of the store cannot be used.
     #[error("{action} {} failed", path.display())]
     File {
@@ -213,6 +232,9 @@ pub enum CommitError {
         /// Its answer.
         source: Cause,
     },
+    /// The store is not the one it was. Nothing was applied to the one that it was.
+    #[error(transparent)]
+    ForeignStore(#[from] ForeignStore),
     /// Changes that belong together do not fit into one transaction. Nothing was sent.
     #[error("{object}: {reason}")]
     Oversized {
@@ -271,7 +293,9 @@ pub enum ElectionError {
         found: Option<ClusterId>,
     },
     /// The store was begun by a cluster of another name.
-    #[error("the store at {place} belongs to cluster '{found}', not '{expected}': give each cluster a prefix of its own")]
+    #[error(
+        "the store at {place} belongs to cluster '{found}', not '{expected}': give each cluster a prefix of its own"
+    )]
     OtherCluster {
         /// Which store: its prefix.
         place: String,

@@ -42,7 +42,7 @@ pub use election::{
 };
 pub use embedded::EmbeddedStore;
 pub use engine::{Committed, Expect, Guard, Operation, PersistenceEngine, Revision, Transaction, Versioned};
-pub use error::{CommitError, ElectionError, StoreError};
+pub use error::{CommitError, ElectionError, ForeignStore, StoreError};
 pub use intent::{Handover, Intent, IntentChange, Pause};
 pub use journal::Journal;
 pub use key::{Family, Key, KeyPrefix, Name};

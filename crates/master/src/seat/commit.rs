@@ -59,6 +59,7 @@ pub(crate) fn is_lasting(error: &CommitError) -> bool {
         CommitError::Refused(_)
         | CommitError::TooLarge { .. }
         | CommitError::Oversized { .. }
+        | CommitError::ForeignStore(_)
         | CommitError::Encode { .. } => true,
     }
 }

@@ -1,5 +1,9 @@
 //! The backend for several hosts: etcd.
 
+mod fault;
 mod options;
+mod pool;
 
-pub use options::{Credentials, DEFAULT_TTL, EtcdOptions, EtcdTls, LEAST_TTL, LONGEST_TTL, default_prefix};
+pub use options::{
+    Credentials, DEFAULT_TTL, EtcdOptions, EtcdTls, InvalidOption, LEAST_TTL, LONGEST_TTL, default_prefix,
+};

@@ -1,0 +1,140 @@
+//! One member of etcd: a connection for each lane, made when it is first needed, and whether it is worth asking.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use etcd_client::{Channel, Client, ConnectOptions};
+use tokio::time::{Instant, timeout};
+use tonic::transport::{self, Certificate, ClientTlsConfig, Identity};
+
+use crate::etcd::fault::{Fault, Reason};
+use crate::etcd::options::{Credentials, EtcdOptions, EtcdTls, InvalidOption};
+
+use super::Lane;
+
+/// For opening a TCP connection. Below the second after which a lost SYN is sent again, so that the others are tried
+/// instead.
+const CONNECT_WITHIN: Duration = Duration::from_millis(800);
+
+/// For the handshake of TLS on top of it.
+const TLS_WITHIN: Duration = Duration::from_secs(1);
+
+/// For the login: etcd takes up to a tenth of a second to check a password, more when several ask at once.
+const LOGIN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long an endpoint that failed is asked only after the others.
+const REST: Duration = Duration::from_secs(5);
+
+/// An idle connection whose other end is gone without a word is found dead within [`PROBE_AFTER`] and [`PROBES`] times
+/// [`PROBE_EVERY`]. By the kernel: etcd cuts off clients that ping by HTTP/2 more often than every 5 s.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBES: u32 = 3;
+
+/// One member of etcd.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// As configured, for messages.
+    pub(super) name: String,
+    transport: transport::Endpoint,
+    login: Option<Credentials>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clients: Clients,
+    rests_until: Option<Instant>,
+}
+
+/// By lane.
+#[derive(Default)]
+struct Clients([Option<Client>; Lane::COUNT]);
+
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(Option::is_some)).finish()
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(name: &str, options: &EtcdOptions) -> Result<Self, InvalidOption> {
+        let invalid = |error: transport::Error| InvalidOption::endpoint(name, &error);
+        let mut transport = transport::Endpoint::from_shared(name.to_owned())
+            .map_err(invalid)?
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(PROBE_AFTER))
+            .tcp_keepalive_interval(Some(PROBE_EVERY))
+            .tcp_keepalive_retries(Some(PROBES));
+        if let Some(tls) = &options.tls {
+            transport = transport.tls_config(client_tls(tls)).map_err(|error| InvalidOption::tls(&error))?;
+        }
+        Ok(Self { name: name.to_owned(), transport, login: options.credentials.clone(), state: Mutex::default() })
+    }
+
+    /// A client on the lane's connection. Does not connect, unless it has to log in.
+    pub(super) async fn client(&self, lane: Lane) -> Result<Client, Fault> {
+        if let Some(client) = &self.state().clients.0[lane as usize] {
+            return Ok(client.clone());
+        }
+        let client = match timeout(LOGIN_WITHIN, self.make(lane)).await {
+            Ok(made) => made?,
+            Err(_) => return Err(Fault::silence(&self.name, LOGIN_WITHIN).while_preparing()),
+        };
+        self.state().clients.0[lane as usize] = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn make(&self, lane: Lane) -> Result<Client, Fault> {
+        let channel = Channel::Tonic(self.transport.connect_lazy());
+        let plain = ConnectOptions::new().with_require_leader(lane.is_stream());
+        let fault = |error: etcd_client::Error| Fault::of(&self.name, &error).while_preparing();
+        if let Some(login) = &self.login {
+            let named = plain.clone().with_user(&login.user, &login.password).with_auto_token_refresh(true);
+            match Client::from_channel(channel.clone(), Some(named)).await.map_err(fault) {
+                // Users may be configured here before they are switched on in etcd.
+                Err(fault) if fault.is_reason(&Reason::NoLogins) => {}
+                made => return made,
+            }
+        }
+        Client::from_channel(channel, Some(plain)).await.map_err(fault)
+    }
+
+    /// Has all connections, and logins, made anew before their next use. Calls under way keep theirs.
+    pub(super) fn forget_clients(&self) {
+        self.state().clients = Clients::default();
+    }
+
+    /// It did not answer as it should: the others come first for a while.
+    pub(super) fn failed(&self) {
+        let mut state = self.state();
+        state.clients = Clients::default();
+        state.rests_until = Some(Instant::now() + REST);
+    }
+
+    /// It answered. Whether that is news.
+    pub(super) fn answered(&self) -> bool {
+        self.state().rests_until.take().is_some()
+    }
+
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.state().rests_until.is_some_and(|until| now < until)
+    }
+
+    /// A panic while this is held leaves it as it was: its fields are only ever replaced whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn client_tls(tls: &EtcdTls) -> ClientTlsConfig {
+    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&tls.ca)).timeout(TLS_WITHIN);
+    if let Some((certificates, key)) = &tls.identity {
+        config = config.identity(Identity::from_pem(certificates, key));
+    }
+    if let Some(name) = &tls.server_name {
+        config = config.domain_name(name);
+    }
+    config
+}
