@@ -62,6 +62,7 @@ fn run(arguments: Vec<OsString>) -> Result<ExitCode, Failure> {
     let cli = Cli::parse_from(all_text(arguments)?);
     let context = cmd::Context::new(layers(cli.config)?, &cli.shared)?;
     telemetry::start(&context.shared, cli.command.log_filter())?;
+    let _ordered_faults = tanist_store::failpoint::setup();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let outcome = runtime.block_on(cli.command.run(&context));
     // Tasks of an executor that was told to stop may still run on their threads; nobody waits for them.

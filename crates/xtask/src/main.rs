@@ -1,5 +1,7 @@
 //! One entry for what a person repeats: `cargo xtask <task>`.
 
+mod etcd;
+
 use std::env;
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -37,10 +39,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the tests are built with. One list for all of it, so that nothing is built twice.
+const TESTED: [&str; 4] = ["--workspace", "--locked", "--features", "tanist/failpoints"];
+
 /// The end-to-end tests start the binary that is built here; they find it beside themselves in the target directory.
 fn test() -> Result<()> {
-    cargo(&["build", "--workspace", "--locked"])?;
-    cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+    etcd::provide()?;
+    // With the tests' own dependencies in view: the features of ours are the same in both steps then.
+    cargo(&[&["build", "--bins", "--tests"], &TESTED[..]].concat())?;
+    cargo(&[&["test", "--no-fail-fast"], &TESTED[..]].concat())
 }
 
 fn lint() -> Result<()> {
