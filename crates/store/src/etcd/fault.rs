@@ -84,6 +84,11 @@ impl Fault {
         Self { kind: Kind::Ambiguous, text }
     }
 
+    /// An answer that does not say who gave it, and when.
+    pub(super) fn without_header() -> Self {
+        Self { kind: Kind::Ambiguous, text: "etcd gave an answer without a header".to_owned() }
+    }
+
     /// A fault that a test has ordered before anything was sent.
     pub(super) fn injected_before(injected: &Injected) -> Self {
         Self { kind: Kind::NotSent, text: injected.to_string() }

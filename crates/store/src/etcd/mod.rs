@@ -1,5 +1,6 @@
 //! The backend for several hosts: etcd.
 
+mod engine;
 mod fault;
 mod options;
 mod pool;

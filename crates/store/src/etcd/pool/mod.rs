@@ -24,6 +24,7 @@ use etcd_client::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::engine::Revision;
 use crate::error::ForeignStore;
 use crate::failpoint;
 
@@ -184,6 +185,14 @@ answers!(
     TxnResponse,
     WatchResponse,
 );
+
+/// The revision of the store when it gave this answer.
+///
+/// # Errors
+/// If it does not say.
+pub(super) fn revision_of(answer: &impl Answer) -> Result<Revision, Fault> {
+    answer.header().map(|header| revision(header.revision())).ok_or_else(Fault::without_header)
+}
 
 /// The next message of a stream, or its end.
 impl<T: Answer> Answer for Option<T> {
