@@ -84,6 +84,11 @@ impl Fault {
         Self { kind: Kind::Ambiguous, text }
     }
 
+    /// A stream is over.
+    pub(super) fn ended(endpoint: &str) -> Self {
+        Self { kind: Kind::Ambiguous, text: format!("etcd at {endpoint}: the stream was ended") }
+    }
+
     /// An answer that does not say who gave it, and when.
     pub(super) fn without_header() -> Self {
         Self { kind: Kind::Ambiguous, text: "etcd gave an answer without a header".to_owned() }

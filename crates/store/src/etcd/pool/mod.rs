@@ -383,6 +383,12 @@ impl Pool {
         }
     }
 
+    /// A stream of this endpoint ended without a word, as it does when the member stops.
+    pub(super) fn ended(&self, at: At) -> Fault {
+        self.failed(at);
+        Fault::ended(&self.endpoints[at.0].name)
+    }
+
     /// As configured.
     pub(super) fn name(&self, at: At) -> &str {
         &self.endpoints[at.0].name
