@@ -1,4 +1,5 @@
-//! What everybody may read without entering the loop: who leads, the published view, and what is wrong with the store.
+//! What everybody may read without entering the loop: who leads, the published view, what this master does, what it has
+//! counted, and what is wrong between it and the store.
 //!
 //! A view is built only when somebody asks for one, at most every [`VIEW_EVERY`], and shown only once everything in it
 //! is durable; the loop sees to both. A reader gets a view that was taken after it asked, so that it sees everything
@@ -10,11 +11,15 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use tanist_core::master::MasterView;
 use tanist_core::model::{LeaderInfo, MasterRole};
-use tanist_core::time::Mono;
-use tanist_store::clock;
+use tanist_core::time::{Mono, Wall};
+use tanist_store::{Progress, Trouble, clock};
+
+use crate::counts::Counts;
+use crate::doing::{Campaign, Doing, Following};
 
 /// No two views are built within this time.
 pub(crate) const VIEW_EVERY: Duration = Duration::from_millis(100);
@@ -53,14 +58,25 @@ impl Published {
     }
 }
 
-/// The board itself; the loop writes, everybody reads.
+/// The board itself. The view, role, leader and what is done are written by the loop, the rest by the task it is about.
 #[derive(Debug)]
 pub(crate) struct Board {
     leadership: watch::Sender<Leadership>,
     published: watch::Sender<Published>,
-    degraded: watch::Sender<Option<String>>,
     readers: AtomicU64,
     asked: Notify,
+    doing: watch::Sender<(Doing, Wall)>,
+    /// Where this process stands as a candidate.
+    pub(crate) campaign: watch::Sender<Campaign>,
+    /// How this process hears the leader.
+    pub(crate) following: watch::Sender<Following>,
+    degraded: watch::Sender<Option<Trouble>>,
+    unannounced: watch::Sender<Option<Trouble>>,
+    pub(crate) counts: Counts,
+    /// The loop comes round.
+    pub(crate) pulse: Progress,
+    /// The loop has ended.
+    pub(crate) ended: CancellationToken,
 }
 
 impl Board {
@@ -71,9 +87,16 @@ impl Board {
         Self {
             leadership: watch::Sender::new(Leadership::default()),
             published: watch::Sender::new(published),
-            degraded: watch::Sender::new(None),
             readers: AtomicU64::new(0),
             asked: Notify::new(),
+            doing: watch::Sender::new((Doing::Stands, clock::wall())),
+            campaign: watch::Sender::default(),
+            following: watch::Sender::default(),
+            degraded: watch::Sender::new(None),
+            unannounced: watch::Sender::new(None),
+            counts: Counts::default(),
+            pulse: Progress::default(),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -82,9 +105,28 @@ impl Board {
         self.leadership.subscribe()
     }
 
+    /// Why what is shown may be out of date: the store takes no changes, or the term is past its deadline.
+    pub(crate) fn stale(&self) -> Option<String> {
+        let (doing, since) = &*self.doing.borrow();
+        if let Some(why) = doing.suspension() {
+            return Some(format!("suspended since {}: {why}; what is shown may be out of date", since.civil()));
+        }
+        self.degraded().map(|trouble| format!("since {}: {}", trouble.since.civil(), trouble.what))
+    }
+
     /// Why the store takes no changes at present, if so.
-    pub(crate) fn degraded(&self) -> Option<String> {
+    pub(crate) fn degraded(&self) -> Option<Trouble> {
         self.degraded.borrow().clone()
+    }
+
+    /// Why this process is not known as a member, if so.
+    pub(crate) fn unannounced(&self) -> Option<Trouble> {
+        self.unannounced.borrow().clone()
+    }
+
+    /// What this master does, and since when.
+    pub(crate) fn doing(&self) -> (Doing, Wall) {
+        self.doing.borrow().clone()
     }
 
     /// A view of now, or the last one if there is none in time.
@@ -123,8 +165,33 @@ impl Board {
         })
     }
 
-    /// For the loop: says what is wrong with the store, or that nothing is.
-    pub(crate) fn set_degraded(&self, why: Option<String>) {
-        self.degraded.send_replace(why);
+    /// For the loop: shows what it does now. What it has done before goes on if only the details differ.
+    pub(crate) fn do_now(&self, now: Doing) {
+        self.doing.send_if_modified(|(doing, since)| {
+            let changed = *doing != now;
+            if !doing.is_like(&now) {
+                *since = clock::wall();
+            }
+            *doing = now;
+            changed
+        });
     }
+
+    /// Says what is wrong with commits, or that nothing is.
+    pub(crate) fn set_degraded(&self, why: Option<String>) {
+        set(&self.degraded, why);
+    }
+
+    /// Says why this process cannot be made known as a member, or that it is.
+    pub(crate) fn set_unannounced(&self, why: Option<String>) {
+        set(&self.unannounced, why);
+    }
+}
+
+/// Trouble began when there was none before.
+fn set(shown: &watch::Sender<Option<Trouble>>, why: Option<String>) {
+    shown.send_modify(|trouble| {
+        let since = trouble.as_ref().map_or_else(clock::wall, |known| known.since);
+        *trouble = why.map(|what| Trouble { since, what });
+    });
 }

@@ -9,7 +9,9 @@
 //! **Invariant**: the machine may run ahead of the store, because whatever it shows the world is behind this barrier,
 //! and a refused commit drops the machine's whole state. Nothing is ever rolled back.
 
+mod barrier;
 mod hear;
+mod leave;
 mod term;
 mod view;
 
@@ -21,10 +23,10 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use tanist_core::ids::MasterId;
+use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::master::{Effect, Event, Master};
-use tanist_core::time::{Mono, Now, Wall};
-use tanist_store::{LeaderRecord, Resignation, Standing, clock};
+use tanist_core::time::{Mono, Now};
+use tanist_store::{Intent, LeaderRecord, MemberRecord, Resignation, Trouble, clock};
 
 use crate::board::Board;
 use crate::error::{MasterError, RequestError};
@@ -32,6 +34,8 @@ use crate::handle::{INBOX_CAPACITY, Input};
 use crate::release::Outlets;
 use crate::seat::{Batch, Candidacy, Seat};
 
+use self::leave::Departure;
+pub(crate) use self::leave::LeaveOrder;
 use self::term::StepDown;
 use self::view::Viewing;
 
@@ -53,11 +57,14 @@ const DEAF_AT_MOST: Duration = Duration::from_secs(2);
 pub(crate) struct CommitLoop {
     machine: Master,
     me: MasterId,
-    /// When this process started, for display.
-    started: Wall,
     candidacy: Candidacy,
     seat: Seat,
     leader: watch::Receiver<Option<LeaderRecord>>,
+    intent: watch::Receiver<Intent>,
+    trouble: watch::Receiver<Option<Trouble>>,
+    /// How this process is known to the others.
+    member: watch::Sender<MemberRecord>,
+    departure: Option<Departure>,
     pending: Batch,
     outlets: Outlets,
     step_down: Option<StepDown>,
@@ -75,18 +82,26 @@ pub(crate) struct CommitLoop {
 }
 
 impl CommitLoop {
-    /// A loop in its first turn, and the way into its inbox.
-    pub(crate) fn new(machine: Master, candidacy: Candidacy, board: Arc<Board>) -> (Self, mpsc::Sender<Input>) {
+    /// A loop in its first turn, and the way into its inbox. It keeps `member` up to date.
+    pub(crate) fn new(
+        machine: Master,
+        candidacy: Candidacy,
+        member: watch::Sender<MemberRecord>,
+    ) -> (Self, mpsc::Sender<Input>) {
         let (open, inbox) = mpsc::channel(INBOX_CAPACITY);
-        let mut leader = candidacy.backend.election.leader();
+        let (election, board) = (candidacy.backend.election.clone(), candidacy.board.clone());
+        let mut leader = election.leader();
         leader.mark_changed();
         let new = Self {
             machine,
             me: candidacy.candidate.master.clone(),
-            started: clock::wall(),
             seat: Seat::standing(candidacy.clone(), None),
             candidacy,
             leader,
+            intent: election.intent(),
+            trouble: election.trouble(),
+            member,
+            departure: None,
             pending: Batch::default(),
             outlets: Outlets::new(),
             step_down: None,
@@ -107,9 +122,10 @@ impl CommitLoop {
     /// Only if this process can never lead.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), MasterError> {
         let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
-        self.announce_member();
+        let _ended = self.board.ended.clone().drop_guard();
         loop {
-            let listening = self.pending.effects.len() < PENDING_MOST;
+            let departing = self.is_departing();
+            let listening = self.pending.effects.len() < PENDING_MOST && !departing;
             let pause = self.pause(listening);
             tokio::select! {
                 biased;
@@ -119,7 +135,7 @@ impl CommitLoop {
                 news = self.seat.news() => self.take_news(news)?,
                 () = changed(&mut self.leader) => self.see_leader(),
                 // Findings are few, and recovery waits for them.
-                found = self.outlets.peers.found() => self.take_finding(found),
+                found = self.outlets.peers.found(), if !departing => self.take_finding(found),
                 _ = self.inbox.recv_many(&mut inputs, INPUTS_PER_TURN), if listening => {}
                 // Readers come last; the turn below looks after their wish anyway.
                 () = self.board.asked() => {}
@@ -134,6 +150,7 @@ impl CommitLoop {
     /// Everything that one turn does after it has woken. Waits for nothing.
     fn turn(&mut self, inputs: &mut Vec<Input>, listening: bool) {
         let now = clock::mono();
+        self.board.pulse.tick(now);
         if let Some(tenure) = self.seat.tenure() {
             tenure.progress.tick(now);
         }
@@ -149,8 +166,10 @@ impl CommitLoop {
         }
         self.look_at_standing();
         self.leave_if_asked();
-        self.refresh_view();
         self.start_commit();
+        self.depart();
+        // After the commit was begun: a view takes a while to build, and what is to leave need not wait for it.
+        self.refresh_view();
         self.show();
     }
 
@@ -159,8 +178,8 @@ impl CommitLoop {
         let now = clock::mono();
         let alarm = if listening { self.outlets.timers.next() } else { None };
         let deadline = self.seat.office().and_then(|office| office.deadline());
-        let view = self.viewing.due();
-        let next = [alarm, deadline, view].into_iter().flatten().map(|at| at - now).min();
+        let next =
+            [alarm, deadline, self.viewing.due(), self.drained_by()].into_iter().flatten().map(|at| at - now).min();
         next.unwrap_or(TURN_AT_LEAST_EVERY).min(TURN_AT_LEAST_EVERY)
     }
 
@@ -188,9 +207,7 @@ impl CommitLoop {
         let leading = matches!(self.seat, Seat::Leading(_));
         for effect in effects.drain(..) {
             match effect {
-                Effect::StepDown { why } => {
-                    self.step_down.get_or_insert(StepDown::Outranked(why));
-                }
+                Effect::StepDown { why } => self.outranked(why),
                 Effect::Persist(changes) if leading => self.pending.groups.push(changes),
                 effect if leading && effect.waits_for_commit() => self.pending.effects.push(effect),
                 // Without an office there is no commit to wait for, and nothing to make durable.
@@ -201,58 +218,9 @@ impl CommitLoop {
         self.effects = effects;
     }
 
-    /// Whether anything may leave the process now: the last look at the local deadline.
-    fn may_act(&mut self) -> bool {
-        self.seat.office().is_some_and(|office| office.standing().may_act(clock::mono()))
-    }
-
-    fn look_at_standing(&mut self) {
-        let Some(standing) = self.seat.tenure().map(|tenure| tenure.standing.borrow().clone()) else { return };
-        if let Standing::Lost(loss) = standing {
-            self.step_down.get_or_insert(StepDown::Lost(loss));
-            return;
-        }
-        let may_act = standing.may_act(clock::mono());
-        let Some(office) = self.seat.office() else { return };
-        if !may_act && !office.suspended {
-            office.suspended = true;
-            tracing::warn!(epoch = %office.tenure.record.epoch, "past the local deadline: suspended");
-            self.handle(Event::Suspended);
-        }
-    }
-
-    /// Sends the pending batch on its way if none is under way.
-    fn start_commit(&mut self) {
-        if !self.may_act() {
-            return;
-        }
-        let board = self.board.clone();
-        let Some(office) = self.seat.office() else { return };
-        // The way back from suspension is a guarded transaction of its own.
-        if office.suspended || !self.pending.is_empty() {
-            office.writing.start(&mut self.pending, board);
-        }
-    }
-
-    /// Lets a committed batch out, if the local deadline still allows it.
-    fn release(&mut self, batch: Batch) {
-        if let Some(view) = batch.view {
-            self.board.publish(view);
-        }
-        if !self.may_act() {
-            // The changes are durable. What may leave only in office waits for the next proof of it.
-            let later = std::mem::replace(&mut self.pending.effects, batch.effects);
-            self.pending.effects.extend(later);
-            return;
-        }
-        for effect in batch.effects {
-            self.outlets.carry_out(effect);
-        }
-        let Some(office) = self.seat.office() else { return };
-        if std::mem::take(&mut office.suspended) {
-            tracing::info!(epoch = %office.tenure.record.epoch, "renewed and proven: in office again");
-            self.handle(Event::Resumed);
-        }
+    /// The epoch of the term that was won, for the log.
+    fn epoch(&self) -> Epoch {
+        self.seat.tenure().map(|tenure| tenure.record.epoch).unwrap_or_default()
     }
 
     /// The orderly end of the process: what is committed still leaves, the office is free at once, and whoever waits is
@@ -260,12 +228,14 @@ impl CommitLoop {
     async fn close(mut self) {
         self.inbox.close();
         if let Some(batch) = self.seat.finish_commit().await {
-            self.release(batch);
+            self.release(batch, false);
         }
         if let Some(tenure) = self.seat.tenure() {
             let election = &*self.candidacy.backend.election;
             let resignation = Resignation::open("the process was told to stop");
-            crate::seat::resign(election, tenure, &resignation).await;
+            if let Err(error) = crate::seat::resign(election, tenure, &resignation).await {
+                tracing::warn!(epoch = %self.epoch(), %error, "leaving the office failed: the term ends by itself");
+            }
         }
         self.outlets.end_term(&RequestError::ShuttingDown);
         tracing::info!(master = %self.me, "master stopped");

@@ -53,7 +53,11 @@ impl Counts {
         vec![
             of("terms_won", "terms that this process has won", &self.terms_won),
             of("commits", "guarded transactions that were committed", &self.commits),
-            of("commits_refused", "guarded transactions that the store refused: the term was over", &self.commits_refused),
+            of(
+                "commits_refused",
+                "guarded transactions that the store refused: the term was over",
+                &self.commits_refused,
+            ),
             of("commits_unknown", "guarded transactions whose outcome had to be found out", &self.commits_unknown),
             of("suspensions", "times that a term was past its local deadline", &self.suspensions),
             of(

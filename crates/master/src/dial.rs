@@ -1,8 +1,9 @@
-//! One call to a peer's own endpoint, with a deadline on every step.
+//! One call to somebody's own endpoint, with a deadline on every step.
 //!
 //! Whether a process is gone is told by the operating system, not by gRPC: three fresh connections refused in a row.
-//! Only then is the endpoint asked who it is, because somebody else may listen there by now.
+//! Who takes the connection is asked who it is, because somebody else may listen there by now.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use tanist_proto::v1::app_endpoint_client::AppEndpointClient;
 use tanist_proto::v1::worker_endpoint_client::WorkerEndpointClient;
 
 /// Fresh connections that must be refused before a process counts as gone.
-const REFUSALS: u32 = 3;
+pub(crate) const REFUSALS: u32 = 3;
 
-/// Pause between two of them: together they span more than a listener needs to be re-opened in place.
+/// Pause between two of them: together they span more than a listener needs to be re-opened in place, because what runs
+/// on a worker that counts as gone is replaced.
 const BETWEEN_REFUSALS: Duration = Duration::from_millis(50);
 
 /// A probe asks so often before it finds nothing but silence: a process that is being killed takes connections and
@@ -33,10 +35,10 @@ const PROBES: u32 = 3;
 const BETWEEN_PROBES: Duration = Duration::from_millis(100);
 
 /// Deadline of one connection.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Deadline of one answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What an endpoint answered.
 #[derive(Debug)]
@@ -76,14 +78,12 @@ async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Channel) -> F)
 where
     F: Future<Output = Result<(Identity, T), Status>>,
 {
-    match listens(endpoint).await {
-        Some(true) => {}
-        Some(false) => return Answer::Gone,
-        None => return Answer::None,
-    }
-    let Ok(channel) = Endpoint::from_shared(format!("http://{endpoint}")) else { return Answer::None };
-    let channel = channel.connect_timeout(CONNECT_DEADLINE).timeout(ANSWER_DEADLINE).connect_lazy();
-    match timeout(CONNECT_DEADLINE + ANSWER_DEADLINE, call(channel)).await {
+    let channel = match reach(endpoint).await {
+        Reached::By(channel) => channel,
+        Reached::Refused => return Answer::Gone,
+        Reached::NoTelling => return Answer::None,
+    };
+    match timeout(ANSWER_DEADLINE, call(channel)).await {
         Ok(Ok((identity, answer))) if is_meant(peer, &identity) => Answer::From(answer),
         Ok(Ok((identity, _))) => {
             tracing::info!(?peer, endpoint, ?identity, "somebody else answers at an endpoint");
@@ -99,19 +99,60 @@ where
     }
 }
 
-/// Whether somebody listens: yes, no (refused three times), or no telling.
-async fn listens(endpoint: &str) -> Option<bool> {
+/// What became of a connection.
+#[derive(Debug)]
+enum Reached {
+    By(Channel),
+    /// Refused three times.
+    Refused,
+    NoTelling,
+}
+
+/// One connection, which is used if it is taken: a new leader has thousands to make.
+async fn reach(endpoint: &str) -> Reached {
+    let Some(target) = target(endpoint) else { return Reached::NoTelling };
     for attempt in 1..=REFUSALS {
-        match timeout(CONNECT_DEADLINE, TcpStream::connect(endpoint)).await {
-            Ok(Ok(_)) => return Some(true),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            Ok(Err(_)) | Err(_) => return None,
+        match timeout(CONNECT_DEADLINE, target.connect()).await {
+            Ok(Ok(channel)) => return Reached::By(channel),
+            Ok(Err(error)) if is_refusal(&error) => {}
+            Ok(Err(_)) | Err(_) => return Reached::NoTelling,
         }
         if attempt < REFUSALS {
             sleep(BETWEEN_REFUSALS).await;
         }
     }
-    Some(false)
+    Reached::Refused
+}
+
+/// How an address is dialled. `None` if it is none.
+pub(crate) fn target(address: &str) -> Option<Endpoint> {
+    let target = Endpoint::from_shared(format!("http://{address}")).ok()?;
+    Some(target.connect_timeout(CONNECT_DEADLINE).tcp_nodelay(true))
+}
+
+fn is_refusal(error: &tonic::transport::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::ConnectionRefused;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether nobody listens: [`REFUSALS`] fresh connections in a row were refused, with this pause between them.
+pub(crate) async fn refuses(address: &str, pause: Duration) -> bool {
+    for attempt in 1..=REFUSALS {
+        match timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Ok(Ok(_) | Err(_)) | Err(_) => return false,
+        }
+        if attempt < REFUSALS {
+            sleep(pause).await;
+        }
+    }
+    true
 }
 
 async fn ping(peer: &Peer, channel: Channel) -> Result<Identity, Status> {

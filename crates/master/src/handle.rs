@@ -1,5 +1,6 @@
 //! The way into the loop: [`MasterHandle`] for everybody outside, [`Input`] for what travels.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,9 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use tanist_core::ids::{MasterId, SessionId};
+use tanist_core::master::MasterConfig;
 use tanist_core::msg::{AppToMaster, ClientReply, ClientRequest, MasterToApp, MasterToWorker, WorkerToMaster};
+use tanist_core::time::Wall;
+use tanist_store::LeaderElection;
 
 use crate::board::{Board, Leadership, Published};
+use crate::commit_loop::LeaveOrder;
 use crate::error::RequestError;
 use crate::replies::Answer;
 use crate::sessions::Link;
@@ -36,6 +41,8 @@ pub(crate) enum Input {
         /// Where the answer goes.
         answer: Answer,
     },
+    /// An operator wants the office to be left.
+    Leave(LeaveOrder),
 }
 
 /// What happens on a session, in this order: once the first, any number more, once the last.
@@ -54,19 +61,33 @@ pub(crate) enum Said<Out, In> {
 pub struct MasterHandle {
     me: Arc<Me>,
     inbox: mpsc::Sender<Input>,
-    board: Arc<Board>,
     last_session: Arc<AtomicU64>,
 }
 
-#[derive(Debug)]
-struct Me {
-    id: MasterId,
-    address: String,
+/// What does not change as long as the process lives, and what is shared with the loop.
+pub(crate) struct Me {
+    pub(crate) id: MasterId,
+    pub(crate) address: String,
+    pub(crate) version: String,
+    pub(crate) started_at: Wall,
+    pub(crate) config: MasterConfig,
+    pub(crate) election: Arc<dyn LeaderElection>,
+    pub(crate) board: Arc<Board>,
+}
+
+impl fmt::Debug for Me {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Me").field("id", &self.id).field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl MasterHandle {
-    pub(crate) fn new(id: MasterId, address: String, inbox: mpsc::Sender<Input>, board: Arc<Board>) -> Self {
-        Self { me: Arc::new(Me { id, address }), inbox, board, last_session: Arc::default() }
+    pub(crate) fn new(me: Me, inbox: mpsc::Sender<Input>) -> Self {
+        Self { me: Arc::new(me), inbox, last_session: Arc::default() }
+    }
+
+    pub(crate) fn me(&self) -> &Me {
+        &self.me
     }
 
     /// Which master this is.
@@ -81,18 +102,19 @@ impl MasterHandle {
 
     /// Role and leader, now and as they change. Never enters the loop.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.board.leadership()
+        self.me.board.leadership()
     }
 
     /// The published view: it shows everything that was acknowledged before this call, unless the store is out; then
     /// it is the last one that could be published. Never enters the loop.
     pub async fn view(&self) -> Published {
-        self.board.read().await
+        self.me.board.read().await
     }
 
-    /// Why the store takes no changes at present, if so.
+    /// Why what is shown may be out of date, and since when: the store takes no changes, or the term is past its local
+    /// deadline.
     pub fn degraded(&self) -> Option<String> {
-        self.board.degraded()
+        self.me.board.stale()
     }
 
     /// Asks the machine, and waits until the answer is durable.
@@ -101,12 +123,17 @@ impl MasterHandle {
     /// Why there is no answer.
     pub async fn request(&self, request: ClientRequest) -> Result<ClientReply, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.inbox.try_send(Input::Asked { request, answer }).map_err(|error| match error {
+        self.ask(Input::Asked { request, answer }, answered).await?
+    }
+
+    /// Hands something to the loop that is answered, and waits for the answer.
+    pub(crate) async fn ask<T>(&self, input: Input, answered: oneshot::Receiver<T>) -> Result<T, RequestError> {
+        self.inbox.try_send(input).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RequestError::Busy { capacity: INBOX_CAPACITY },
             mpsc::error::TrySendError::Closed(_) => RequestError::ShuttingDown,
         })?;
         match timeout(REQUEST_PATIENCE, answered).await {
-            Ok(Ok(reply)) => reply,
+            Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) => Err(RequestError::ShuttingDown),
             Err(_) => Err(RequestError::NoAnswer { after: REQUEST_PATIENCE, degraded: self.degraded() }),
         }

@@ -6,13 +6,21 @@
 //!  timers, probes     ────────────┼──▶ commit_loop ──▶ seat ──▶ one guarded transaction at a time
 //!  election, standing ────────────┘        │
 //!                                          └──▶ board ──▶ readers (never enter the loop)
+//!  beats of the leader ──▶ follow ──▶ its term is ended once its process is gone
 //! ```
+//!
+//! A process lives through any number of terms: STANDBY → RECOVERING → ALIVE ⇄ SUSPENDED → STANDBY. What its store does
+//! ends it in one case only, see [`Unusable`].
 //!
 //! | module | holds |
 //! |---|---|
 //! | `options` | what a master is started with |
 //! | `commit_loop` | the one task that owns the machine, and the barrier of ha-protocol 3 |
 //! | `seat` | standing for office, taking over, one commit at a time, leaving |
+//! | `follow` | noticing at once that the leader's process is gone |
+//! | `member` | being known among the masters |
+//! | `ha` | the office as operators see it and change it |
+//! | `doing`, `counts` | what a master does at the moment, and what it has counted |
 //! | `release` | carrying out effects that may leave |
 //! | `story` | what of it is told in the log |
 //! | `sessions`, `replies`, `timers`, `peers`, `dial` | where effects go |
@@ -24,11 +32,16 @@
 
 mod board;
 mod commit_loop;
+mod counts;
 mod dial;
+mod doing;
 mod error;
+mod follow;
 mod grpc;
+mod ha;
 mod handle;
 mod limits;
+mod member;
 mod options;
 mod pauses;
 mod peers;
@@ -41,7 +54,9 @@ mod story;
 mod timers;
 
 pub use board::{Leadership, Published};
-pub use error::{MasterError, RequestError};
+pub use counts::Counted;
+pub use error::{IntentError, LeaveError, MasterError, RequestError};
+pub use ha::HaStatus;
 pub use handle::MasterHandle;
 pub use options::{Backend, MasterOptions, Unusable};
 pub use service::{MasterService, run};

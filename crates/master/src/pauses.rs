@@ -21,7 +21,12 @@ impl Pauses {
         })
     }
 
-    /// Waits for the next one.
+    /// Begins with the first one again.
+    pub(crate) fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// Waits for the next one. Safe to drop.
     pub(crate) async fn pause(&mut self) {
         let length = self.0.next_backoff().unwrap_or(self.0.max_interval);
         tokio::time::sleep(length).await;

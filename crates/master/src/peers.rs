@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use tanist_core::ids::{SessionId, Term};
 use tanist_core::master::{Finding, Peer};
 use tanist_core::model::LeaderInfo;
+use tanist_store::{Standing, clock, failpoint};
 
 use crate::dial::{self, Answer};
 use crate::pauses::Pauses;
@@ -24,6 +26,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Longest pause between two announcements.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A term past its deadline is looked at this often, and at every change of its standing.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What dialling has shown.
 #[derive(Debug)]
@@ -62,10 +67,17 @@ impl Peers {
         });
     }
 
-    /// Tells this peer who leads until it answers, is found gone, comes by itself, or the term ends.
-    pub(crate) fn announce(&mut self, peer: Peer, endpoint: String, leader: LeaderInfo) {
+    /// Tells this peer who leads until it answers, is found gone, comes by itself, or the term ends; and nothing while
+    /// the standing of the term does not allow it.
+    pub(crate) fn announce(
+        &mut self,
+        peer: Peer,
+        endpoint: String,
+        leader: LeaderInfo,
+        standing: watch::Receiver<Standing>,
+    ) {
         let lines = self.lines.clone();
-        let told = announce(peer.clone(), endpoint, leader, lines);
+        let told = announce(peer.clone(), endpoint, leader, standing, lines);
         let announcing = self.dialling.spawn(told);
         if let Some(earlier) = self.announcing.insert(peer, announcing) {
             earlier.abort();
@@ -103,12 +115,18 @@ impl Peers {
     }
 }
 
-async fn announce(peer: Peer, endpoint: String, leader: LeaderInfo, lines: Arc<Semaphore>) -> Found {
+async fn announce(
+    peer: Peer,
+    endpoint: String,
+    leader: LeaderInfo,
+    mut standing: watch::Receiver<Standing>,
+    lines: Arc<Semaphore>,
+) -> Found {
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let answer = {
-            let _line = lines.acquire().await;
-            dial::announce(&peer, &endpoint, &leader).await
+            let _line = line(&lines, &mut standing).await;
+            announce_once(&peer, &endpoint, &leader).await
         };
         match answer {
             Answer::From(heard) if heard.rank() > leader.term.rank() => return Found::HigherTerm(peer, heard),
@@ -117,5 +135,38 @@ async fn announce(peer: Peer, endpoint: String, leader: LeaderInfo, lines: Arc<S
             Answer::None => tracing::debug!(?peer, endpoint, "no answer to the announcement of the leader yet"),
         }
         pauses.pause().await;
+    }
+}
+
+/// A failure that a test has ordered is a call without an answer.
+async fn announce_once(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answer<Term> {
+    if failpoint::reach("master.send.announce.before").await.is_err() {
+        return Answer::None;
+    }
+    let answer = dial::announce(peer, endpoint, leader).await;
+    if failpoint::reach("master.send.announce.after").await.is_err() {
+        return Answer::None;
+    }
+    answer
+}
+
+/// A line for a term that may act; it is not held by one that may not.
+async fn line<'a>(lines: &'a Semaphore, standing: &mut watch::Receiver<Standing>) -> Option<SemaphorePermit<'a>> {
+    loop {
+        until_it_may_act(standing).await;
+        let line = lines.acquire().await.ok();
+        if standing.borrow().may_act(clock::mono()) {
+            return line;
+        }
+    }
+}
+
+/// Past its local deadline a term says nothing to anybody.
+async fn until_it_may_act(standing: &mut watch::Receiver<Standing>) {
+    while !standing.borrow_and_update().may_act(clock::mono()) {
+        if let Ok(Err(_)) = timeout(LOOK_AGAIN, standing.changed()).await {
+            // The keeper of the term is gone; the end of the term ends this task.
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Carrying out effects that may leave now. Never waits for anybody.
 
-use tanist_core::ids::SessionId;
+use tokio::sync::watch;
+
+use tanist_core::ids::{ReplyToken, SessionId};
 use tanist_core::master::{Effect, Peer};
 use tanist_core::model::LeaderInfo;
-use tanist_core::msg::{ClientReply, MasterToApp, MasterToWorker};
+use tanist_core::msg::{ClientReply, MasterToApp, MasterToWorker, WorkerCommand};
+use tanist_core::time::Mono;
+use tanist_store::{Standing, clock, failpoint};
 
 use crate::error::RequestError;
 use crate::peers::Peers;
@@ -19,10 +23,45 @@ pub(crate) struct Outlets {
     pub(crate) replies: Replies,
     pub(crate) timers: Timers,
     pub(crate) peers: Peers,
-    /// How this master is announced while it leads.
-    pub(crate) leader: Option<LeaderInfo>,
+    /// The term in office.
+    pub(crate) term: Option<InOffice>,
     /// Sessions that ended here and that the machine has not been told of yet.
     pub(crate) ended: Vec<SessionId>,
+}
+
+/// A term in office, as far as it matters to what leaves.
+#[derive(Debug)]
+pub(crate) struct InOffice {
+    /// How this master is announced.
+    leader: LeaderInfo,
+    standing: watch::Receiver<Standing>,
+    won_at: Mono,
+    /// Something was launched.
+    decided: bool,
+    /// A worker was registered since this was looked at last.
+    pub(crate) registered: bool,
+}
+
+impl InOffice {
+    pub(crate) fn new(leader: LeaderInfo, standing: watch::Receiver<Standing>, won_at: Mono) -> Self {
+        Self { leader, standing, won_at, decided: false, registered: true }
+    }
+
+    fn note(&mut self, message: &MasterToWorker) {
+        match message {
+            MasterToWorker::Registered(_) => self.registered = true,
+            MasterToWorker::Command(command) if !self.decided && is_launch(&command.body) => {
+                self.decided = true;
+                let since_election_ms = u64::try_from((clock::mono() - self.won_at).as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(epoch = %self.leader.term.epoch, since_election_ms, "first decision of the term");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_launch(command: &WorkerCommand) -> bool {
+    matches!(command, WorkerCommand::LaunchDriver { .. } | WorkerCommand::LaunchExecutor { .. })
 }
 
 impl Outlets {
@@ -32,7 +71,7 @@ impl Outlets {
             replies: Replies::default(),
             timers: Timers::default(),
             peers: Peers::new(),
-            leader: None,
+            term: None,
             ended: Vec::new(),
         }
     }
@@ -42,18 +81,11 @@ impl Outlets {
         match effect {
             Effect::ToWorker { session, message } => self.tell_worker(session, message),
             Effect::ToApp { session, message } => self.tell_app(session, message),
-            Effect::Reply { to, reply } => {
-                story::replied(&reply);
-                self.replies.answer(to, Ok(reply));
-            }
-            Effect::CloseSession { session } => {
-                if self.sessions.close(session) {
-                    self.ended.push(session);
-                }
-            }
+            Effect::Reply { to, reply } => self.reply(to, reply),
+            Effect::CloseSession { session } => self.close(session),
             Effect::Announce { peer, endpoint } => {
-                if let Some(leader) = self.leader.clone() {
-                    self.peers.announce(peer, endpoint, leader);
+                if let Some(term) = &self.term {
+                    self.peers.announce(peer, endpoint, term.leader.clone(), term.standing.clone());
                 } else {
                     tracing::error!(?peer, "a master that does not lead has nothing to announce");
                 }
@@ -73,27 +105,61 @@ impl Outlets {
         self.replies.fail_all(why);
         self.timers.clear();
         self.peers.clear();
-        self.leader = None;
+        self.term = None;
         self.ended.clear();
     }
 
     fn tell_worker(&mut self, session: SessionId, message: MasterToWorker) {
+        if failpoint::hit("master.send.worker.before").is_err() {
+            return self.close(session);
+        }
         let peer = self.sessions.workers.peer(session);
         story::to_worker(session, peer, &message);
         if let (MasterToWorker::Registered(_), Some(peer)) = (&message, peer) {
             self.peers.arrived(peer);
         }
+        if let Some(term) = &mut self.term {
+            term.note(&message);
+        }
         let delivery = self.sessions.workers.say(session, message);
         self.note(session, &delivery);
+        if failpoint::hit("master.send.worker.after").is_err() {
+            self.close(session);
+        }
     }
 
     fn tell_app(&mut self, session: SessionId, message: MasterToApp) {
+        if failpoint::hit("master.send.app.before").is_err() {
+            return self.close(session);
+        }
         story::to_app(session, &message);
         if let MasterToApp::Registered(registered) = &message {
             self.peers.arrived(&Peer::App(registered.app.clone()));
         }
         let delivery = self.sessions.apps.say(session, message);
         self.note(session, &delivery);
+        if failpoint::hit("master.send.app.after").is_err() {
+            self.close(session);
+        }
+    }
+
+    /// An answer that a test has ordered to be lost leaves its asker as a broken connection would.
+    fn reply(&mut self, to: ReplyToken, reply: ClientReply) {
+        if failpoint::hit("master.send.reply.before").is_err() {
+            return self.replies.lose(to);
+        }
+        story::replied(&reply);
+        self.replies.answer(to, Ok(reply));
+        // Without a wait this can only end the process.
+        drop(failpoint::hit("master.send.reply.after"));
+    }
+
+    /// Ends a session, and lets the machine know. What a test has ordered to be lost is lost with its session too, as a
+    /// connection loses it.
+    fn close(&mut self, session: SessionId) {
+        if self.sessions.close(session) {
+            self.ended.push(session);
+        }
     }
 
     fn note(&mut self, session: SessionId, delivery: &Delivery) {

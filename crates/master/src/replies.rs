@@ -46,6 +46,11 @@ impl Replies {
         }
     }
 
+    /// Forgets a request: its asker finds out that no answer comes.
+    pub(crate) fn lose(&mut self, token: ReplyToken) {
+        self.waiting.remove(&token);
+    }
+
     /// Tells everybody who waits that no answer will come.
     pub(crate) fn fail_all(&mut self, why: &RequestError) {
         for answer in std::mem::take(&mut self.waiting).into_values() {

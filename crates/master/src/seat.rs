@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! Standing ──won──▶ Taking ──loaded──▶ Leading ──lost, left──▶ Standing …
+//!                                       Idle ⇄ Busy   one guarded transaction at a time
+//!                                       Idle ──▶ Left behind, by an order: the last one of the term
 //! ```
 
 mod commit;
+mod leave;
 mod stand;
+mod writing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,14 +19,13 @@ use tokio::task::JoinError;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use tanist_core::master::Effect;
-use tanist_core::record::{Change, Recovered};
+use tanist_core::record::Recovered;
 use tanist_core::time::Mono;
 use tanist_store::{CommitError, ElectionError, Journal, PersistenceEngine, Standing, StoreError, Tenure};
 
-pub(crate) use self::commit::with_causes;
-pub(crate) use self::stand::{Candidacy, Leaving, resign};
-use crate::board::{Board, Published};
+pub(crate) use self::leave::{Leaving, ResignError, resign};
+pub(crate) use self::stand::Candidacy;
+pub(crate) use self::writing::{Batch, Writing};
 
 /// A process that is told to stop waits so long for the commit under way.
 const FINISH_DEADLINE: Duration = Duration::from_secs(2);
@@ -39,7 +41,7 @@ pub(crate) enum Seat {
     /// A candidate, for days if need be.
     Standing(Task<Result<Tenure, ElectionError>>),
     /// Won, and reading what the predecessors left.
-    Taking { tenure: Box<Tenure>, load: Task<Result<(Records, Recovered), StoreError>> },
+    Taking { tenure: Box<Tenure>, won_at: Mono, load: Task<Result<(Records, Recovered), StoreError>> },
     /// In office.
     Leading(Box<Office>),
 }
@@ -52,6 +54,8 @@ pub(crate) enum News {
     Loaded(Result<Result<(Records, Recovered), StoreError>, JoinError>),
     /// The commit under way has ended.
     Committed(Result<(Records, Result<(), CommitError>), JoinError>),
+    /// The store was told that the office is left.
+    Left(Result<Result<(), ResignError>, JoinError>),
     /// The standing of the term has changed.
     Standing,
 }
@@ -60,52 +64,22 @@ pub(crate) enum News {
 pub(crate) struct Office {
     pub(crate) tenure: Tenure,
     pub(crate) writing: Writing,
-    /// Past the local deadline; the machine knows.
+    /// Past the local deadline, or its end is in doubt; the machine knows.
     pub(crate) suspended: bool,
-    /// For the history, until the recovery is over: since when, and how much there was to recover.
+    pub(crate) won_at: Mono,
+    /// For the history, until the recovery is over: how much there was to recover.
     pub(crate) taken: Option<Taken>,
+    /// No worker from before the term is waited for any more; this is in the log.
+    pub(crate) answered: bool,
 }
 
 /// What a term began with, kept until its recovery is over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
-    pub(crate) won_at: Mono,
     pub(crate) workers: usize,
     pub(crate) apps: usize,
     pub(crate) drivers: usize,
     pub(crate) quarantined: usize,
-}
-
-/// One guarded transaction at a time.
-pub(crate) enum Writing {
-    /// None is under way.
-    Idle(Records),
-    /// One is, and this waits for it.
-    Busy {
-        task: Task<(Records, Result<(), CommitError>)>,
-        /// Whether it changes anything; otherwise it only proves the lead.
-        writes: bool,
-        batch: Batch,
-    },
-    /// The term is ending, and nothing is written any more.
-    Broken,
-}
-
-/// What goes through the barrier together: changes, and what may leave once they are durable and the lead is proven.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// Each applied whole or not at all, in this order.
-    pub(crate) groups: Vec<Vec<Change>>,
-    /// In this order.
-    pub(crate) effects: Vec<Effect>,
-    /// A view that shows all of it.
-    pub(crate) view: Option<Published>,
-}
-
-impl Batch {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.effects.is_empty() && self.view.is_none()
-    }
 }
 
 impl Seat {
@@ -115,24 +89,26 @@ impl Seat {
     }
 
     /// Won: reads what the predecessors left.
-    pub(crate) fn taking(candidacy: &Candidacy, tenure: Tenure) -> Self {
+    pub(crate) fn taking(candidacy: &Candidacy, tenure: Tenure, won_at: Mono) -> Self {
         let load = spawn(stand::load(candidacy.backend.engine.clone(), tenure.clone()));
-        Self::Taking { tenure: Box::new(tenure), load }
+        Self::Taking { tenure: Box::new(tenure), won_at, load }
     }
 
     /// In office already: reads what this term has stored.
-    pub(crate) fn taking_again(candidacy: &Candidacy, tenure: Tenure) -> Self {
+    pub(crate) fn taking_again(candidacy: &Candidacy, tenure: Tenure, now: Mono) -> Self {
         let load = spawn(stand::reload(candidacy.backend.engine.clone(), tenure.clone()));
-        Self::Taking { tenure: Box::new(tenure), load }
+        Self::Taking { tenure: Box::new(tenure), won_at: now, load }
     }
 
     /// In office.
-    pub(crate) fn leading(tenure: Tenure, records: Records, taken: Taken) -> Self {
+    pub(crate) fn leading(tenure: Tenure, records: Records, won_at: Mono, taken: Taken) -> Self {
         Self::Leading(Box::new(Office {
             tenure,
             writing: Writing::Idle(records),
             suspended: false,
+            won_at,
             taken: Some(taken),
+            answered: false,
         }))
     }
 
@@ -141,7 +117,7 @@ impl Seat {
     pub(crate) async fn news(&mut self) -> News {
         match self {
             Self::Standing(campaign) => News::Campaigned(campaign.await),
-            Self::Taking { tenure, load } => tokio::select! {
+            Self::Taking { tenure, load, .. } => tokio::select! {
                 biased;
                 // A term that is over need not be loaded.
                 () = changed(&mut tenure.standing) => News::Standing,
@@ -154,6 +130,8 @@ impl Seat {
                     committed = task => News::Committed(committed),
                     () = changed(&mut office.tenure.standing) => News::Standing,
                 },
+                // What becomes of the standing meanwhile is our own doing.
+                Writing::Leaving { task, .. } => News::Left(task.await),
                 Writing::Idle(_) | Writing::Broken => {
                     changed(&mut office.tenure.standing).await;
                     News::Standing
@@ -191,49 +169,25 @@ impl Seat {
     }
 
     /// For the end of a term: the commit under way is not waited for. Whether it is applied or refused is the guard's
-    /// business alone.
-    pub(crate) fn abandon_commit(&mut self) {
-        if let Some(office) = self.office() {
-            office.writing = Writing::Broken;
-        }
-    }
-}
-
-impl Writing {
-    /// Sends a batch on its way, and leaves an empty one, unless a commit is under way.
-    pub(crate) fn start(&mut self, pending: &mut Batch, board: Arc<Board>) {
-        match std::mem::replace(self, Writing::Broken) {
-            Writing::Idle(records) => {
-                let mut batch = std::mem::take(pending);
-                let groups = std::mem::take(&mut batch.groups);
-                *self = Writing::Busy {
-                    writes: !groups.is_empty(),
-                    task: spawn(commit::commit(records, groups, board)),
-                    batch,
-                };
-            }
-            other => *self = other,
-        }
-    }
-
-    /// The batch whose commit has ended; its records are ready for the next one.
-    pub(crate) fn finish(&mut self, records: Records) -> Option<Batch> {
-        match std::mem::replace(self, Writing::Idle(records)) {
-            Writing::Busy { batch, .. } => Some(batch),
-            Writing::Idle(_) | Writing::Broken => None,
-        }
-    }
-
-    /// The batch whose changes are not durable yet, if there is one.
-    pub(crate) fn not_durable(&mut self) -> Option<&mut Batch> {
-        match self {
-            Writing::Busy { batch, writes: true, .. } => Some(batch),
-            Writing::Busy { .. } | Writing::Idle(_) | Writing::Broken => None,
+    /// business alone. Says how many effects that have not been counted as withheld will never leave.
+    pub(crate) fn abandon_commit(&mut self) -> usize {
+        let Some(office) = self.office() else { return 0 };
+        match std::mem::replace(&mut office.writing, Writing::Broken) {
+            Writing::Busy { batch, .. } => batch.not_yet_withheld(),
+            Writing::Leaving { .. } | Writing::Idle(_) | Writing::Broken => 0,
         }
     }
 }
 
 impl Office {
+    /// Past the local deadline, or in doubt: a commit that is under way proves nothing any more.
+    pub(crate) fn suspend(&mut self) {
+        self.suspended = true;
+        if let Writing::Busy { proves, .. } = &mut self.writing {
+            *proves = false;
+        }
+    }
+
     /// The standing now. A term whose keeper has vanished is over.
     pub(crate) fn standing(&self) -> Standing {
         self.tenure.standing.borrow().clone()

@@ -1,23 +1,27 @@
 //! A master as one thing that is started, asked and stopped.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-use tanist_core::ids::MasterId;
 use tanist_core::master::Master;
-use tanist_store::{Candidate, Heard};
+use tanist_core::model::MasterRole;
+use tanist_store::{Candidate, Heard, MemberRecord, clock};
 
 use crate::board::Board;
 use crate::commit_loop::CommitLoop;
 use crate::error::MasterError;
+use crate::follow::follow;
 use crate::grpc;
-use crate::handle::MasterHandle;
+use crate::handle::{MasterHandle, Me};
+use crate::member::keep_announced;
 use crate::options::{Backend, MasterOptions};
 use crate::seat::Candidacy;
 
@@ -53,14 +57,29 @@ impl MasterService {
             heard: Heard::default(),
         };
         let board = Arc::new(Board::new());
-        let candidacy = Candidacy { backend, candidate: Arc::new(candidate) };
+        let me = Me {
+            id: master.clone(),
+            address,
+            version: candidate.version.clone(),
+            started_at: clock::wall(),
+            config: options.config.clone(),
+            election: backend.election.clone(),
+            board: board.clone(),
+        };
+        let (announced, member) = watch::channel(member(&candidate, &me));
+        let candidacy = Candidacy { backend, candidate: Arc::new(candidate), board: board.clone() };
         let machine = Master::new(options.config, options.seed);
-        let (commit_loop, inbox) = CommitLoop::new(machine, candidacy, board.clone());
-        let handle = MasterHandle::new(master.clone(), address, inbox, board);
+        let (commit_loop, inbox) = CommitLoop::new(machine, candidacy, announced);
+        let election = me.election.clone();
+        let handle = MasterHandle::new(me, inbox);
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         tracing::info!(master = %master, address = handle.address(), %bound, "master started");
+        let beside = Beside {
+            following: spawn(follow(master, election.clone(), board.clone())),
+            announcing: spawn(keep_announced(election, member, board)),
+        };
         let running = tokio::spawn(commit_loop.run(stop.clone()));
-        let tasks = tokio::spawn(supervise(master, running, handle.clone(), listener, cut.clone()));
+        let tasks = tokio::spawn(supervise(running, beside, handle.clone(), listener, cut.clone()));
         Ok(Self { handle, stop, tasks: AbortOnDropHandle::new(tasks), _cut: cut.drop_guard() })
     }
 
@@ -109,17 +128,24 @@ pub async fn run(
     service.stop().await
 }
 
-/// Keeps loop and server together: if one ends, so does the other.
+/// What runs beside the loop and ends with it.
+struct Beside {
+    following: AbortOnDropHandle<Infallible>,
+    announcing: AbortOnDropHandle<()>,
+}
+
+/// Keeps loop, server and what is beside them together: if one ends, so do the others.
 async fn supervise(
-    master: MasterId,
     running: JoinHandle<Result<(), MasterError>>,
+    mut beside: Beside,
     handle: MasterHandle,
     listener: TcpListener,
     cut: CancellationToken,
 ) -> Result<(), MasterError> {
+    let master = handle.id().clone();
     let drain = CancellationToken::new();
     let mut running = AbortOnDropHandle::new(running);
-    let mut serving = AbortOnDropHandle::new(tokio::spawn(grpc::serve(handle, listener, drain.clone(), cut)));
+    let mut serving = spawn(grpc::serve(handle, listener, drain.clone(), cut));
     let panicked = |task| {
         let master = master.clone();
         move |source| MasterError::Panicked { master, task, source }
@@ -135,7 +161,24 @@ async fn supervise(
             ended.map_err(panicked("commit loop"))?
         }
         served = &mut serving => served.map_err(panicked("gRPC server"))?.map_err(failed),
+        Err(source) = &mut beside.following => Err(panicked("follower")(source)),
+        Err(source) = &mut beside.announcing => Err(panicked("member")(source)),
     }
+}
+
+fn member(candidate: &Candidate, me: &Me) -> MemberRecord {
+    MemberRecord {
+        master: candidate.master.clone(),
+        rpc: candidate.rpc.clone(),
+        ui: candidate.ui.clone(),
+        version: candidate.version.clone(),
+        role: MasterRole::default().name().to_owned(),
+        started_at: me.started_at.0,
+    }
+}
+
+fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
+    AbortOnDropHandle::new(tokio::spawn(work))
 }
 
 /// An IPv6 address needs brackets in front of a port.

@@ -20,6 +20,7 @@ impl CommitLoop {
                     self.handle(Event::Request { reply, request });
                 }
             }
+            Input::Leave(order) => self.hear_order(order),
         }
     }
 
@@ -73,13 +74,18 @@ impl CommitLoop {
         self.candidacy.candidate.heard.raise(epoch);
     }
 
+    /// Somebody acts, or has acted, under a term above ours.
+    pub(super) fn outranked(&mut self, why: String) {
+        self.board.counts.higher_terms_seen.one();
+        self.step_down.get_or_insert(StepDown::Outranked(why));
+    }
+
     pub(super) fn take_finding(&mut self, found: Found) {
         match found {
             Found::Peer(peer, session, finding) => self.handle(Event::Probed { peer, session, finding }),
             Found::HigherTerm(peer, term) => {
                 self.raise_epoch(term.epoch);
-                let why = format!("{peer:?} has heard of the higher term {term}");
-                self.step_down.get_or_insert(StepDown::Outranked(why));
+                self.outranked(format!("{peer:?} has heard of the higher term {term}"));
             }
         }
     }

@@ -6,11 +6,13 @@ use tanist_core::master::Event;
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::ClientReply;
 use tanist_core::record::Recovered;
-use tanist_store::{CommitError, ElectionError, Key, Loss, Name, Resignation, StoreError, Tenure, clock};
+use tanist_core::time::Mono;
+use tanist_store::{CommitError, ElectionError, Key, Loss, Name, StoreError, Tenure, clock};
 
 use super::CommitLoop;
-use crate::error::{MasterError, RequestError};
-use crate::seat::{Batch, Leaving, News, Records, Seat, Taken, with_causes};
+use crate::error::{LeaveError, MasterError, RequestError, with_causes};
+use crate::release::InOffice;
+use crate::seat::{Batch, Leaving, News, Records, Seat, Taken};
 
 /// Why an office is left while the process goes on.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ impl CommitLoop {
             News::Loaded(Err(source)) => return Err(self.panicked("load", source)),
             News::Committed(Ok((records, result))) => self.committed(records, result),
             News::Committed(Err(source)) => return Err(self.panicked("commit", source)),
+            News::Left(Ok(told)) => self.left(told),
+            News::Left(Err(source)) => return Err(self.panicked("resignation", source)),
             // The turn looks at it.
             News::Standing => {}
         }
@@ -51,24 +55,27 @@ impl CommitLoop {
     }
 
     fn take_office(&mut self, tenure: Tenure) {
-        let (term, since) = (tenure.term(), tenure.since);
+        let (term, since, now) = (tenure.term(), tenure.since, clock::mono());
+        self.board.counts.terms_won.one();
         tracing::info!(%term, revision = %tenure.revision, since = %since.civil(), "elected");
         if let Some(predecessor) = &tenure.predecessor {
             tracing::info!(epoch = %predecessor.epoch, master = ?predecessor.master, ending = ?predecessor.ending, "predecessor");
         }
-        self.seat = Seat::taking(&self.candidacy, tenure);
+        self.seat = Seat::taking(&self.candidacy, tenure, now);
     }
 
     fn begin(&mut self, records: Records, recovered: Recovered) {
-        let Some(tenure) = self.seat.tenure().cloned() else { return };
-        let taken = Taken::new(clock::mono(), &recovered);
+        let Seat::Taking { tenure, won_at, .. } = &self.seat else { return };
+        let (tenure, won_at) = (Tenure::clone(tenure), *won_at);
+        let taken = Taken::new(&recovered);
         let (workers, apps, drivers) = (taken.workers, taken.apps, taken.drivers);
         tracing::info!(
-            epoch = %tenure.record.epoch, workers, apps, drivers, quarantined = taken.quarantined, "state recovered"
+            epoch = %tenure.record.epoch, workers, apps, drivers, quarantined = taken.quarantined,
+            since_election_ms = since_ms(won_at), "state recovered"
         );
         let leader = tenure.record.info();
-        self.outlets.leader = Some(leader.clone());
-        self.seat = Seat::leading(tenure, records, taken);
+        self.outlets.term = Some(InOffice::new(leader.clone(), tenure.standing.clone(), won_at));
+        self.seat = Seat::leading(tenure, records, won_at, taken);
         self.handle(Event::Elected { leader, recovered: Box::new(recovered) });
         self.viewing.want();
     }
@@ -81,10 +88,11 @@ impl CommitLoop {
 
     fn committed(&mut self, records: Records, result: Result<(), CommitError>) {
         let Some(office) = self.seat.office() else { return };
-        let Some(batch) = office.writing.finish(records) else { return };
+        let Some((batch, proves)) = office.writing.finish(records) else { return };
         match result {
-            Ok(()) => self.release(batch),
+            Ok(()) => self.release(batch, proves),
             Err(error @ CommitError::Refused(_)) => {
+                self.withheld(batch.not_yet_withheld());
                 self.step_down.get_or_insert(StepDown::Refused(with_causes(&error)));
             }
             Err(error) => self.begin_again(batch, &error),
@@ -104,8 +112,9 @@ impl CommitLoop {
             _ => false,
         };
         self.outlets.refuse_batch(batch.effects, is_culprit, &why);
+        self.answer_departure(Err(LeaveError::Store { why: why.clone() }));
         self.drop_term(&RequestError::BatchRefused { why });
-        self.seat = Seat::taking_again(&self.candidacy, tenure);
+        self.seat = Seat::taking_again(&self.candidacy, tenure, clock::mono());
         self.see_leader();
     }
 
@@ -119,18 +128,20 @@ impl CommitLoop {
             StepDown::Outranked(why) | StepDown::Failed(why) => (why, true),
         };
         tracing::warn!(term = %tenure.term(), why, "lead lost: standby again");
+        self.left_otherwise(tenure.term());
         self.drop_term(&RequestError::TermEnded);
-        let leaving = Leaving { tenure, resignation: Resignation::open(why), hold_off };
+        let leaving = Leaving { tenure, resign_because: Some(why), hold_off };
         self.seat = Seat::standing(self.candidacy.clone(), Some(leaving));
         self.see_leader();
     }
 
     /// Everything of the term goes at once: nothing of it that was not durable has been shown to anybody.
-    fn drop_term(&mut self, why: &RequestError) {
+    pub(super) fn drop_term(&mut self, why: &RequestError) {
         self.handle(Event::Deposed);
-        self.pending = Batch::default();
+        let pending = std::mem::take(&mut self.pending);
+        let under_way = self.seat.abandon_commit();
+        self.withheld(pending.not_yet_withheld() + under_way);
         self.outlets.end_term(why);
-        self.seat.abandon_commit();
         self.board.set_degraded(None);
         self.viewing.want();
     }
@@ -166,13 +177,17 @@ fn culprit(error: &CommitError) -> Option<Name> {
 }
 
 impl Taken {
-    fn new(won_at: tanist_core::time::Mono, recovered: &Recovered) -> Self {
+    fn new(recovered: &Recovered) -> Self {
         Self {
-            won_at,
             workers: recovered.workers.len(),
             apps: recovered.apps.len(),
             drivers: recovered.drivers.len(),
             quarantined: recovered.quarantined.len(),
         }
     }
+}
+
+/// Milliseconds from then to now, for the log.
+pub(super) fn since_ms(then: Mono) -> u64 {
+    u64::try_from((clock::mono() - then).as_millis()).unwrap_or(u64::MAX)
 }

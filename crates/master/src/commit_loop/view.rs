@@ -1,4 +1,5 @@
-//! What the loop puts on the board: role and leader at every change, the view when somebody wants it.
+//! What the loop puts on the board: role, leader and what it does at every change, the view when somebody wants it; and
+//! what it tells of a recovery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,15 @@ use tokio::time::timeout;
 
 use tanist_core::model::MasterRole;
 use tanist_core::time::Mono;
-use tanist_store::MemberRecord;
 use tanist_store::clock;
 use tanist_store::election::RecoveryFigures;
 
 use super::CommitLoop;
+use super::term::since_ms;
 use crate::board::{Leadership, Published, Reader, VIEW_EVERY};
-use crate::seat::with_causes;
+use crate::doing::{Doing, Outlook};
+use crate::error::with_causes;
+use crate::seat::Seat;
 
 /// Deadline of what is written down about a term beside its records.
 const ERRAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -61,8 +64,10 @@ impl CommitLoop {
         }
     }
 
-    /// Shows role and leader, and tells of their changes.
+    /// Shows role, leader and what is done, and tells of changes of the first two.
     pub(super) fn show(&mut self) {
+        self.tell_of_answers();
+        self.board.do_now(self.doing());
         let before = self.board.leadership().borrow().role;
         let leadership = Leadership { role: self.machine.role(), leader: self.known_leader() };
         let (role, leader) = (leadership.role, leadership.leader.clone());
@@ -75,42 +80,56 @@ impl CommitLoop {
             return;
         }
         self.viewing.want();
-        self.announce_member();
+        self.member.send_modify(|member| role.name().clone_into(&mut member.role));
         if role == MasterRole::Alive {
             self.record_recovery();
         }
     }
 
-    /// Makes this process known as a member, in its present role.
-    pub(super) fn announce_member(&mut self) {
-        let candidate = self.candidacy.candidate.clone();
-        let election = self.candidacy.backend.election.clone();
-        let member = MemberRecord {
-            master: candidate.master.clone(),
-            rpc: candidate.rpc.clone(),
-            ui: candidate.ui.clone(),
-            version: candidate.version.clone(),
-            role: self.machine.role().name().to_owned(),
-            started_at: self.started.0,
-        };
-        self.errands.spawn(async move {
-            match timeout(ERRAND_DEADLINE, election.announce(&member)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(error = with_causes(&error), "could not be made known as a member"),
-                Err(_) => tracing::debug!("could not be made known as a member in time"),
+    fn doing(&self) -> Doing {
+        match (&self.seat, self.machine.role()) {
+            (Seat::Leading(_), _) if self.is_departing() => Doing::Leaves,
+            (Seat::Leading(_), MasterRole::Alive) => Doing::Leads,
+            (Seat::Leading(_), MasterRole::Suspended) => {
+                Doing::Suspended { what: self.trouble.borrow().as_ref().map(|trouble| trouble.what.clone()) }
             }
-        });
+            (Seat::Leading(_), MasterRole::Recovering | MasterRole::Standby) => Doing::Recovers,
+            (Seat::Taking { .. }, _) => Doing::Reads,
+            (Seat::Standing(_), _) => Outlook {
+                me: &self.me,
+                now: clock::wall(),
+                campaign: &self.board.campaign.borrow(),
+                following: *self.board.following.borrow(),
+                leader: self.leader.borrow().as_ref(),
+                intent: &self.intent.borrow(),
+                trouble: self.trouble.borrow().as_ref(),
+            }
+            .doing(),
+        }
+    }
+
+    /// Tells once per term that no worker from before it is waited for any more. Looked at when one was registered.
+    fn tell_of_answers(&mut self) {
+        let Some(term) = &mut self.outlets.term else { return };
+        if !std::mem::take(&mut term.registered) {
+            return;
+        }
+        let Some(office) = self.seat.office().filter(|office| !office.answered) else { return };
+        if self.machine.missing().workers == 0 {
+            office.answered = true;
+            let (epoch, since_election_ms) = (office.tenure.record.epoch, since_ms(office.won_at));
+            tracing::info!(%epoch, since_election_ms, "all workers answered");
+        }
     }
 
     /// Writes down how the recovery went, for the history of terms: the first time that the term is ALIVE.
     fn record_recovery(&mut self) {
         let Some(office) = self.seat.office() else { return };
         let Some(taken) = office.taken.take() else { return };
-        let tenure = office.tenure.clone();
-        let missing = self.machine.view(clock::wall()).missing;
-        let took = clock::mono() - taken.won_at;
+        let (tenure, took_ms) = (office.tenure.clone(), since_ms(office.won_at));
+        let missing = self.machine.missing();
         let figures = RecoveryFigures {
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            took_ms,
             workers: figure(taken.workers),
             workers_missing: figure(missing.workers),
             apps: figure(taken.apps),
@@ -119,8 +138,8 @@ impl CommitLoop {
             quarantined: figure(taken.quarantined),
         };
         tracing::info!(
-            epoch = %tenure.record.epoch, took_ms = figures.took_ms, workers_missing = figures.workers_missing,
-            apps_missing = figures.apps_missing, "recovery over"
+            epoch = %tenure.record.epoch, since_election_ms = took_ms, workers = taken.workers, apps = taken.apps,
+            workers_missing = missing.workers, apps_missing = missing.apps, "recovery over"
         );
         let election = self.candidacy.backend.election.clone();
         self.errands.spawn(async move {

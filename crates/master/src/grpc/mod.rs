@@ -3,6 +3,8 @@
 
 mod app;
 mod connection;
+mod ha;
+mod ha_wire;
 mod operator;
 mod session;
 mod status;
@@ -20,6 +22,7 @@ use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_proto::convert::{DecodeError, WrongReply};
 use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_STATE_BYTES};
 use tanist_proto::v1::app_service_server::AppServiceServer;
+use tanist_proto::v1::ha_service_server::HaServiceServer;
 use tanist_proto::v1::operator_service_server::OperatorServiceServer;
 use tanist_proto::v1::submission_service_server::SubmissionServiceServer;
 use tanist_proto::v1::worker_service_server::WorkerServiceServer;
@@ -52,6 +55,9 @@ pub(crate) async fn serve(
     let submissions = SubmissionServiceServer::new(submission::Submissions(handle.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let ha = HaServiceServer::new(ha::Ha(handle.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let operators = OperatorServiceServer::new(operator::Operators(handle))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_STATE_BYTES);
@@ -63,6 +69,7 @@ pub(crate) async fn serve(
         .add_service(apps)
         .add_service(submissions)
         .add_service(operators)
+        .add_service(ha)
         .serve_with_incoming_shutdown(connection::incoming(listener, cut), drain.cancelled_owned())
         .await
 }

@@ -3,7 +3,9 @@
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::error::RequestError;
+use tanist_store::ElectionError;
+
+use crate::error::{IntentError, RequestError, with_causes};
 use crate::limits::TooLargeToStore;
 
 /// When to try again after a refusal for being busy, in milliseconds; gRPC's own name for such a hint.
@@ -25,6 +27,17 @@ impl From<RequestError> for Status {
             status.metadata_mut().insert(name, MetadataValue::from(milliseconds));
         }
         status
+    }
+}
+
+impl From<IntentError> for Status {
+    fn from(error: IntentError) -> Self {
+        let code = match error {
+            IntentError::NoAnswer { .. } => Code::DeadlineExceeded,
+            IntentError::Election(ElectionError::Unsupported { .. }) => Code::FailedPrecondition,
+            IntentError::Election(_) => Code::Unavailable,
+        };
+        Self::new(code, with_causes(&error))
     }
 }
 

@@ -1,23 +1,25 @@
-//! Leaving an office, standing for the next one, and reading what was left there.
+//! Standing for the next office, and reading what was left there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use tanist_core::ids::MasterId;
+use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::record::Recovered;
 use tanist_store::{
-    Candidate, ElectionError, Journal, Key, LeaderElection, Name, PersistenceEngine, Resignation, StoreError, Tenure,
+    Candidate, ElectionError, Intent, Journal, Key, LeaderElection, LeaderRecord, Name, PersistenceEngine, Resignation,
+    StoreError, Tenure, clock,
 };
 
 use super::Records;
-use super::commit::with_causes;
-use crate::options::Backend;
+use super::leave::{self, Leaving};
+use crate::board::Board;
+use crate::doing::Campaign;
+use crate::error::with_causes;
+use crate::options::{Backend, Unusable};
 use crate::pauses::Pauses;
-
-/// Resigning makes room for a successor at once. Without an answer within this time the term ends by itself.
-const RESIGN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Who stepped down lets the others go first for this long (ha-protocol 2).
 const HOLD_OFF: Duration = Duration::from_secs(10);
@@ -34,58 +36,114 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// A candidacy that has lasted so long is a good one; what failed before is over.
+const FAILS_WITHIN: Duration = Duration::from_secs(3);
+
 /// Everything needed to stand for office.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidacy {
     pub(crate) backend: Backend,
     pub(crate) candidate: Arc<Candidate>,
-}
-
-/// How an earlier term of this process ends.
-#[derive(Debug)]
-pub(crate) struct Leaving {
-    pub(crate) tenure: Tenure,
-    pub(crate) resignation: Resignation,
-    /// Let the others go first.
-    pub(crate) hold_off: bool,
+    pub(crate) board: Arc<Board>,
 }
 
 /// Leaves the former office, if there was one, and stands until the next one is won.
 ///
 /// # Errors
-/// Only on the first candidacy of a process, and only if no repetition can help.
+/// Only on the first candidacy of a process whose store is files of its own host ([`Unusable::Ends`]), and only if no
+/// repetition can help. This is the one rule about what ends a master for what its store does.
 pub(crate) async fn stand(candidacy: Candidacy, leaving: Option<Leaving>) -> Result<Tenure, ElectionError> {
-    let election = &*candidacy.backend.election;
     let has_led = leaving.is_some();
     if let Some(leaving) = leaving {
-        resign(election, &leaving.tenure, &leaving.resignation).await;
-        if leaving.hold_off {
-            sleep(hold_off(election, &candidacy.candidate.master).await).await;
-        }
+        leave_behind(&candidacy, leaving).await;
     }
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut told = None;
     loop {
-        tracing::info!(master = %candidacy.candidate.master, "standing for election");
-        match election.campaign(&candidacy.candidate).await {
-            // A process that has led once does not end for what it meets on the way back.
-            Err(error) if has_led || can_pass(&error) => {
-                tracing::warn!(error = with_causes(&error), "standing for election failed, trying again");
-            }
-            ended => return ended,
+        let error = match campaign(&candidacy).await {
+            Ok(tenure) => return Ok(tenure),
+            Err(error) => error,
+        };
+        let passing = can_pass(&error);
+        if !passing && !has_led && candidacy.backend.unusable == Unusable::Ends {
+            return Err(error);
         }
+        let why = with_causes(&error);
+        if told.as_ref() != Some(&why) {
+            tracing::warn!(error = why, "standing for election failed, trying again");
+            told = Some(why.clone());
+        }
+        candidacy.board.campaign.send_replace(Campaign::Failed { why, passing });
         pauses.pause().await;
     }
 }
 
-/// Gives an office up, within [`RESIGN_DEADLINE`].
-pub(crate) async fn resign(election: &dyn LeaderElection, tenure: &Tenure, resignation: &Resignation) {
-    let (epoch, why) = (tenure.record.epoch, &resignation.why);
-    match timeout(RESIGN_DEADLINE, election.resign(tenure, resignation)).await {
-        Ok(Ok(())) => tracing::info!(%epoch, why, "office left"),
-        Ok(Err(error)) => {
-            tracing::warn!(%epoch, why, error = with_causes(&error), "leaving the office failed: the term ends by itself");
+async fn campaign(candidacy: &Candidacy) -> Result<Tenure, ElectionError> {
+    let Candidacy { backend, candidate, board } = candidacy;
+    tracing::debug!(master = %candidate.master, "standing for election");
+    let mut campaign = backend.election.campaign(candidate);
+    tokio::select! {
+        biased;
+        ended = &mut campaign => return ended,
+        () = sleep(FAILS_WITHIN) => {}
+    }
+    board.campaign.send_replace(Campaign::Standing);
+    campaign.await
+}
+
+/// Ends what is left of a former office, and lets the others go first if that is due.
+async fn leave_behind(candidacy: &Candidacy, leaving: Leaving) {
+    let Candidacy { backend, candidate, board } = candidacy;
+    let election = &*backend.election;
+    if let Some(why) = leaving.resign_because {
+        board.campaign.send_replace(Campaign::Leaving);
+        if let Err(error) = leave::resign(election, &leaving.tenure, &Resignation::open(why)).await {
+            tracing::warn!(epoch = %leaving.tenure.record.epoch, %error, "leaving the office failed: the term ends by itself");
         }
-        Err(_) => tracing::warn!(%epoch, why, "leaving the office took too long: the term ends by itself"),
+    }
+    if leaving.hold_off {
+        let until = clock::wall() + HOLD_OFF;
+        board.campaign.send_replace(Campaign::HoldsOff { until });
+        hold_off(election, &candidate.master, leaving.tenure.record.epoch).await;
+    }
+    board.campaign.send_replace(Campaign::Standing);
+}
+
+/// Lets the others go first, for as long as there are others who have not.
+async fn hold_off(election: &dyn LeaderElection, me: &MasterId, left: Epoch) {
+    tokio::select! {
+        biased;
+        // An operator wants this one.
+        () = named(election.intent(), me) => {}
+        // Another one went first.
+        () = followed(election.leader(), me, left) => {}
+        () = alone(election, me) => {}
+        () = sleep(HOLD_OFF) => {}
+    }
+}
+
+async fn named(mut intent: watch::Receiver<Intent>, me: &MasterId) {
+    if intent.wait_for(|intent| intent.is_target(me, clock::wall())).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn followed(mut leader: watch::Receiver<Option<LeaderRecord>>, me: &MasterId, left: Epoch) {
+    let follows = |leader: &LeaderRecord| leader.master != *me && leader.epoch > left;
+    if leader.wait_for(|leader| leader.as_ref().is_some_and(follows)).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn alone(election: &dyn LeaderElection, me: &MasterId) {
+    loop {
+        sleep(ALONE_PAUSE).await;
+        let members = timeout(MEMBERS_DEADLINE, election.members()).await;
+        if let Ok(Ok(members)) = members
+            && members.iter().all(|member| member.master == *me)
+        {
+            return;
+        }
     }
 }
 
@@ -130,13 +188,6 @@ pub(crate) async fn reload(
         pauses.pause().await;
     };
     load(engine, Tenure { revision, ..tenure }).await
-}
-
-async fn hold_off(election: &dyn LeaderElection, me: &MasterId) -> Duration {
-    match timeout(MEMBERS_DEADLINE, election.members()).await {
-        Ok(Ok(members)) if members.iter().any(|member| member.master != *me) => HOLD_OFF,
-        Ok(Ok(_) | Err(_)) | Err(_) => ALONE_PAUSE,
-    }
 }
 
 /// Whether another try may succeed: the store is out, or an office of ours has not quite ended yet.
