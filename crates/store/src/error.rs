@@ -11,6 +11,7 @@ use tanist_core::time::Wall;
 
 use crate::engine::{Expect, MAX_BYTES, MAX_OPERATIONS, Revision, Versioned};
 use crate::envelope::DecodeError;
+use crate::etcd::InvalidOption;
 use crate::key::Key;
 
 /// A cause from below, kept for the log.
@@ -102,6 +103,9 @@ pub enum StoreError {
     /// The store is not the one it was.
     #[error(transparent)]
     ForeignStore(#[from] ForeignStore),
+    /// An option of the store cannot be used.
+    #[error(transparent)]
+    Option(#[from] InvalidOption),
     /// A file or directory of the store cannot be used.
     #[error("{action} {} failed", path.display())]
     File {
