@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use crate::cluster::{Cluster, SOON};
@@ -29,23 +29,28 @@ impl Finished {
     }
 }
 
-impl Cluster {
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.args(arguments).env("TANIST_MASTERS", self.addresses()).stdin(Stdio::null());
-        command
-    }
+/// Starts `tanist <arguments>` against these masters (`host:port,…`); the handle gives its end.
+pub fn tanist(masters: &str, arguments: &[&str]) -> Result<thread::JoinHandle<Result<Finished>>> {
+    let child: Child = Command::new(binary())
+        .args(arguments)
+        .env("TANIST_MASTERS", masters)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("running {arguments:?}"))?;
+    Ok(thread::spawn(move || Ok(finished(&child.wait_with_output()?))))
+}
 
+impl Cluster {
     /// Runs `tanist <arguments>` against this cluster to its end.
     pub fn run(&self, arguments: &[&str]) -> Result<Finished> {
-        let output = self.command(arguments).output().with_context(|| format!("running {arguments:?}"))?;
-        Ok(finished(&output))
+        self.spawn(arguments)?.join().map_err(|_| anyhow!("reading what {arguments:?} says"))?
     }
 
     /// Starts `tanist <arguments>` against this cluster; the handle gives its end.
     pub fn spawn(&self, arguments: &[&str]) -> Result<thread::JoinHandle<Result<Finished>>> {
-        let child: Child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        Ok(thread::spawn(move || Ok(finished(&child.wait_with_output()?))))
+        tanist(&self.addresses(), arguments)
     }
 
     /// Runs `tanist <arguments> --output json` and reads the answer; none while there is no leader.

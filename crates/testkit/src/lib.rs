@@ -13,10 +13,10 @@ mod shape;
 mod wait;
 
 pub use cluster::Cluster;
-pub use command::Finished;
+pub use command::{Finished, tanist};
 pub use etcd::{Admin, Entry, Etcd, etcd_binary, free_port};
 pub use node::{Node, binary};
-pub use processes::{Marker, alive, kill_nine};
+pub use processes::{Marker, alive, descendants, kill_nine};
 pub use proxy::{BEHIND, Mode, Modes, Proxy};
 pub use shape::{InEtcd, Shape, Store};
 pub use wait::wait_for;

@@ -1,5 +1,6 @@
 //! The processes of this machine, as the kernel lists them.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,6 +38,25 @@ impl Marker {
         })
         .collect()
     }
+}
+
+/// All live processes below one, its children's children included.
+pub fn descendants(process: i32) -> BTreeSet<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let parents: Vec<(i32, i32)> = ids.filter(|id| alive(*id)).filter_map(|id| Some((id, parent(id)?))).collect();
+    let mut found = BTreeSet::new();
+    let mut left = vec![process];
+    while let Some(above) = left.pop() {
+        let children = parents.iter().filter(|(_, parent)| *parent == above).map(|(id, _)| *id);
+        left.extend(children.filter(|child| found.insert(*child)));
+    }
+    found
+}
+
+fn parent(id: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process exists and is more than a zombie.
