@@ -96,7 +96,8 @@ impl Engine {
         let request = request(self.pool.keys(), guard, transaction);
         let bytes = transaction.operations().iter().map(Operation::size).sum();
         let answer = self.pool.write(Call::COMMIT, |client| {
-            let (mut client, request) = (client.kv_client().max_decoding_message_size(LARGEST_REFUSAL), request.clone());
+            let (mut client, request) =
+                (client.kv_client().max_decoding_message_size(LARGEST_REFUSAL), request.clone());
             async move { client.txn(request).await }
         });
         let answer = answer.await.map_err(|fault| fault.committing(bytes))?;

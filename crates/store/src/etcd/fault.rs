@@ -78,6 +78,12 @@ impl Fault {
         Self { kind, text: format!("etcd at {endpoint}: {words}") }
     }
 
+    /// The handshake of TLS did not succeed.
+    pub(super) fn at_the_door(endpoint: &str, error: &std::io::Error) -> Self {
+        let (_, words) = transport::explain(error, error.to_string());
+        Self { kind: Kind::NotSent, text: format!("etcd at {endpoint}: {words}") }
+    }
+
     /// Nothing came back in time.
     pub(super) fn silence(endpoint: &str, within: Duration) -> Self {
         let text = format!("etcd at {endpoint}: no answer within {} ms", within.as_millis());

@@ -23,6 +23,7 @@
 
 mod calls;
 mod campaign;
+mod check;
 mod engine;
 mod fault;
 mod leave;

@@ -1,9 +1,10 @@
 //! One member of etcd: a connection for each lane, made when it is first needed, and whether it is worth asking.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{Channel, Client, ConnectOptions};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 use tonic::transport::{self, Certificate, ClientTlsConfig, Identity};
 
@@ -11,16 +12,17 @@ use crate::etcd::fault::{Fault, Reason};
 use crate::etcd::options::{Credentials, EtcdOptions, EtcdTls, InvalidOption};
 
 use super::Lane;
+use super::knock::Knock;
 
 /// For opening a TCP connection. Below the second after which a lost SYN is sent again, so that the others are tried
 /// instead.
-const CONNECT_WITHIN: Duration = Duration::from_millis(800);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_millis(800);
 
 /// For the handshake of TLS on top of it.
-const TLS_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const TLS_WITHIN: Duration = Duration::from_millis(800);
 
-/// For the login: etcd takes up to a tenth of a second to check a password, more when several ask at once.
-const LOGIN_WITHIN: Duration = Duration::from_secs(2);
+/// For the knock and the login. etcd takes up to a tenth of a second to check a password, more when several ask.
+const CLIENT_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long an endpoint that failed is asked only after the others.
 const REST: Duration = Duration::from_secs(5);
@@ -33,10 +35,11 @@ const PROBES: u32 = 3;
 
 /// One member of etcd.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(in crate::etcd) struct Endpoint {
     /// As configured, for messages.
-    pub(super) name: String,
+    pub(in crate::etcd) name: String,
     transport: transport::Endpoint,
+    knock: Option<Knock>,
     login: Option<Credentials>,
     state: Mutex<State>,
 }
@@ -45,15 +48,19 @@ pub(super) struct Endpoint {
 struct State {
     clients: Clients,
     rests_until: Option<Instant>,
+    /// Somebody has looked at its version since its clients were made.
+    inspected: bool,
+    /// Its version when somebody looked.
+    version: Option<String>,
 }
 
-/// By lane.
+/// By lane. A cell is filled by the first one who needs it, while the others wait.
 #[derive(Default)]
-struct Clients([Option<Client>; Lane::COUNT]);
+struct Clients([Arc<OnceCell<Client>>; Lane::COUNT]);
 
 impl std::fmt::Debug for Clients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(Option::is_some)).finish()
+        f.debug_list().entries(self.0.iter().map(|client| client.initialized())).finish()
     }
 }
 
@@ -67,29 +74,31 @@ impl Endpoint {
             .tcp_keepalive(Some(PROBE_AFTER))
             .tcp_keepalive_interval(Some(PROBE_EVERY))
             .tcp_keepalive_retries(Some(PROBES));
+        let mut knock = None;
         if let Some(tls) = &options.tls {
+            knock = Some(Knock::new(transport.uri(), tls)?);
             transport = transport.tls_config(client_tls(tls)).map_err(|error| InvalidOption::tls(&error))?;
         }
-        Ok(Self { name: name.to_owned(), transport, login: options.credentials.clone(), state: Mutex::default() })
+        Ok(Self { name: name.to_owned(), transport, knock, login: options.credentials.clone(), state: Mutex::default() })
     }
 
-    /// A client on the lane's connection. Does not connect, unless it has to log in.
-    pub(super) async fn client(&self, lane: Lane) -> Result<Client, Fault> {
-        if let Some(client) = &self.state().clients.0[lane as usize] {
-            return Ok(client.clone());
-        }
-        let client = match timeout(LOGIN_WITHIN, self.make(lane)).await {
-            Ok(made) => made?,
-            Err(_) => return Err(Fault::silence(&self.name, LOGIN_WITHIN).while_preparing()),
-        };
-        self.state().clients.0[lane as usize] = Some(client.clone());
-        Ok(client)
+    /// A client on the lane's connection. Does not connect, unless it has to knock or to log in.
+    pub(in crate::etcd) async fn client(&self, lane: Lane) -> Result<Client, Fault> {
+        let cell = Arc::clone(&self.state().clients.0[lane as usize]);
+        let made = cell.get_or_try_init(|| async {
+            let made = timeout(CLIENT_WITHIN, self.make(lane)).await;
+            made.unwrap_or_else(|_| Err(Fault::silence(&self.name, CLIENT_WITHIN))).map_err(Fault::while_preparing)
+        });
+        made.await.cloned()
     }
 
     async fn make(&self, lane: Lane) -> Result<Client, Fault> {
+        if let Some(knock) = &self.knock {
+            knock.at_the_door().await.map_err(|error| Fault::at_the_door(&self.name, &error))?;
+        }
         let channel = Channel::Tonic(self.transport.connect_lazy());
         let plain = ConnectOptions::new().with_require_leader(lane.is_stream());
-        let fault = |error: etcd_client::Error| Fault::of(&self.name, &error).while_preparing();
+        let fault = |error: etcd_client::Error| Fault::of(&self.name, &error);
         if let Some(login) = &self.login {
             let named = plain.clone().with_user(&login.user, &login.password).with_auto_token_refresh(true);
             match Client::from_channel(channel.clone(), Some(named)).await.map_err(fault) {
@@ -103,14 +112,25 @@ impl Endpoint {
 
     /// Has all connections, and logins, made anew before their next use. Calls under way keep theirs.
     pub(super) fn forget_clients(&self) {
-        self.state().clients = Clients::default();
+        let mut state = self.state();
+        state.clients = Clients::default();
+        state.inspected = false;
+    }
+
+    /// Whether it is worth asking for its version; whoever asks this does it.
+    pub(super) fn take_inspection(&self) -> bool {
+        !std::mem::replace(&mut self.state().inspected, true)
+    }
+
+    /// Whether this is another version than before.
+    pub(in crate::etcd) fn is_new_version(&self, version: &str) -> bool {
+        self.state().version.replace(version.to_owned()).is_none_or(|known| known != version)
     }
 
     /// It did not answer as it should: the others come first for a while.
     pub(super) fn failed(&self) {
-        let mut state = self.state();
-        state.clients = Clients::default();
-        state.rests_until = Some(Instant::now() + REST);
+        self.forget_clients();
+        self.state().rests_until = Some(Instant::now() + REST);
     }
 
     /// It answered. Whether that is news.

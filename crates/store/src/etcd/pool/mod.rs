@@ -11,9 +11,10 @@
 
 mod endpoint;
 mod keys;
+mod knock;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use crate::engine::Revision;
 use crate::error::ForeignStore;
 use crate::failpoint;
 
-use self::endpoint::Endpoint;
+pub(super) use self::endpoint::Endpoint;
 pub(super) use self::keys::{Keys, number, revision};
+use super::check;
 use super::fault::{Fault, Kind, Reason};
 use super::options::{EtcdOptions, InvalidOption};
 
@@ -216,7 +218,7 @@ impl Answer for (LeaseKeeper, LeaseKeepAliveStream) {
 /// All ways to one etcd.
 #[derive(Debug)]
 pub(super) struct Pool {
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
     /// The one that is asked first.
     current: AtomicUsize,
     keys: Keys,
@@ -233,7 +235,8 @@ impl Pool {
     /// If an option is not allowed, or a certificate or key cannot be read.
     pub(super) fn new(options: &EtcdOptions) -> Result<Self, InvalidOption> {
         options.check()?;
-        let endpoints = options.endpoints.iter().map(|name| Endpoint::new(name, options)).collect::<Result<_, _>>()?;
+        let endpoint = |name: &String| Endpoint::new(name, options).map(Arc::new);
+        let endpoints = options.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?;
         Ok(Self {
             endpoints,
             current: AtomicUsize::new(0),
@@ -400,15 +403,34 @@ impl Pool {
         F: Future<Output = Reply<T>>,
         W: Fn(Client) -> F,
     {
-        let client = self.client_at(at, lane).await?;
-        match self.ask(at, within, work(client)).await {
+        let deadline = Instant::now() + within;
+        match self.attempt_once(at, lane, deadline, work).await {
             Err(fault) if fault.is_reason(&Reason::StaleLogin) => {
                 self.endpoints[at.0].forget_clients();
-                let client = self.client_at(at, lane).await?;
-                self.ask(at, within, work(client)).await
+                self.attempt_once(at, lane, deadline, work).await
             }
             result => result,
         }
+    }
+
+    async fn attempt_once<T, F, W>(&self, at: At, lane: Lane, deadline: Instant, work: &W) -> Result<T, Fault>
+    where
+        T: Answer,
+        F: Future<Output = Reply<T>>,
+        W: Fn(Client) -> F,
+    {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let within = left();
+        let Ok(client) = timeout(within, self.client_at(at, lane)).await else {
+            self.failed(at);
+            return Err(Fault::silence(self.name(at), within).while_preparing());
+        };
+        let answer = self.ask(at, left(), work(client?)).await?;
+        let endpoint = &self.endpoints[at.0];
+        if endpoint.take_inspection() {
+            tokio::spawn(check::inspect(Arc::clone(endpoint)));
+        }
+        Ok(answer)
     }
 
     async fn client_at(&self, at: At, lane: Lane) -> Result<Client, Fault> {
@@ -442,3 +464,6 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
