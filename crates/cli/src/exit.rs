@@ -5,12 +5,14 @@
 //! | 0 | done |
 //! | 1 | failed |
 //! | 2 | wrong usage: a flag, a variable, a key of the file or an argument that is not allowed |
+//! | 3 | refused: it cannot be done now, and nothing was changed |
 //! | 4 | what was asked for does not exist |
 //! | 5 | outcome unknown: the request may or may not have taken effect |
 //! | 6 | no master leads, or none could be reached |
 //!
 //! `submit`, `local -- …` and `pi` end with the exit code of the program they ran instead, 128 + n where signal n ended
-//! it; a driver that could not be run at all is a 1. (3, "refused because unsafe", is kept for operators' commands.)
+//! it; a driver that could not be run at all is a 1. `ctl explain` ends with 0 only where a leader is ALIVE and nothing is
+//! missing.
 
 use std::process::ExitCode;
 
@@ -20,6 +22,8 @@ use crate::config::Problems;
 pub(crate) const FAILED: u8 = 1;
 /// Wrong usage.
 pub(crate) const USAGE: u8 = 2;
+/// It cannot be done now, and nothing was changed.
+pub(crate) const REFUSED: u8 = 3;
 /// What was asked for does not exist.
 pub(crate) const NOT_FOUND: u8 = 4;
 /// The request may or may not have taken effect.
@@ -36,6 +40,9 @@ pub(crate) enum Failure {
     /// An argument that is not allowed: names it, its value and what is.
     #[error("{0}")]
     Usage(String),
+    /// It cannot be done now, and nothing was changed.
+    #[error("{0}")]
+    Refused(String),
     /// What was asked for does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -55,6 +62,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Configuration(_) | Self::Usage(_) => USAGE,
+            Self::Refused(_) => REFUSED,
             Self::NotFound(_) => NOT_FOUND,
             Self::OutcomeUnknown(_) => OUTCOME_UNKNOWN,
             Self::NoLeader(_) => NO_LEADER,
@@ -77,6 +85,7 @@ mod tests {
         let text = || "x".to_owned();
         let table = [
             (Failure::Usage(text()), 2),
+            (Failure::Refused(text()), 3),
             (Failure::NotFound(text()), 4),
             (Failure::OutcomeUnknown(text()), 5),
             (Failure::NoLeader(text()), 6),

@@ -6,6 +6,7 @@ mod daemon;
 mod exit;
 mod host;
 mod local;
+mod office;
 mod output;
 mod signals;
 mod telemetry;
@@ -28,7 +29,7 @@ const AFTER_HELP: &str = "\
 Settings are taken from flags, then from TANIST_… environment variables, then from the file named by --config or \
 TANIST_CONFIG, then from defaults; `tanist config show` tells which came from where.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not found, 5 outcome unknown, 6 no leader. Commands that run a program \
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not found, 5 outcome unknown, 6 no leader. Commands that run a program \
 end with its exit code.";
 
 /// A highly available cluster manager: masters elect a leader, workers run drivers and executors.

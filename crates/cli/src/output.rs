@@ -1,11 +1,12 @@
 //! Results on standard output: a table for people, or JSON for programs.
 //!
-//! Colours only on a terminal and without `NO_COLOR`. Nothing is wrapped or cut: ids are there to be copied.
+//! Colours only on a terminal and without `NO_COLOR`. Nothing is cut, and nothing wrapped: ids are there to be copied. Only
+//! sentences are wrapped, and only on a terminal.
 
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
 
 use anyhow::Context as _;
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::config::OutputFormat;
@@ -71,49 +72,103 @@ impl Output {
 
     /// The table as text, without the final line break.
     pub(crate) fn table<T>(self, items: &[T], columns: &[Column<T>]) -> String {
+        let headings: Vec<(&str, Kind)> = columns.iter().map(|column| (column.name, column.kind)).collect();
+        let rows = items.iter().map(|item| columns.iter().map(|column| (column.value)(item)).collect());
+        self.grid(&headings, rows)
+    }
+
+    /// A table whose columns are known only now.
+    pub(crate) fn grid(self, headings: &[(&str, Kind)], rows: impl Iterator<Item = Vec<String>>) -> String {
+        let mut table = self.bare();
+        let header = |(name, _): &(&str, Kind)| {
+            let cell = Cell::new(name);
+            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        };
+        table.set_header(headings.iter().map(header));
+        let cell = |(text, (_, kind)): (String, &(&str, Kind))| {
+            let colour = state_colour(&text).filter(|_| self.colour && *kind == Kind::State);
+            let cell = Cell::new(text);
+            if let Some(colour) = colour { cell.fg(colour) } else { cell }
+        };
+        for row in rows {
+            table.add_row(row.into_iter().zip(headings).map(cell));
+        }
+        finish(table, headings.iter().map(|(_, kind)| *kind))
+    }
+
+    /// A sentence, and others that belong to it.
+    pub(crate) fn sentences(self, first: &str, others: &[String]) -> String {
+        let mut table = self.bare();
+        table.add_row([first]);
+        let first = finish(table, [Kind::Words].into_iter());
+        if others.is_empty() {
+            return first;
+        }
+        let mut table = self.bare();
+        for other in others {
+            table.add_row(["-", other]);
+        }
+        format!("{first}\n{}", finish(table, [Kind::Plain, Kind::Words].into_iter()))
+    }
+
+    fn bare(self) -> Table {
         let mut table = Table::new();
+        let width = table.width().filter(|_| self.terminal);
         table.load_style(presets::NOTHING);
         table.force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
         if self.colour {
             table.enforce_styling();
         }
-        let header = |column: &Column<T>| {
-            let cell = Cell::new(column.name);
-            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
-        };
-        table.set_header(columns.iter().map(header));
-        for item in items {
-            table.add_row(columns.iter().map(|column| self.cell((column.value)(item), column.is_state)));
+        if let Some(width) = width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        table.trim_fmt()
+        table
     }
+}
 
-    fn cell(self, text: String, is_state: bool) -> Cell {
-        let colour = state_colour(&text).filter(|_| self.colour && is_state);
-        let cell = Cell::new(text);
-        if let Some(colour) = colour { cell.fg(colour) } else { cell }
+/// The text of a table: columns two blanks apart, of which only those of words give way.
+fn finish(mut table: Table, kinds: impl Iterator<Item = Kind>) -> String {
+    for (column, kind) in table.column_iter_mut().zip(kinds) {
+        column.set_padding((0, 2));
+        if kind != Kind::Words {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
+    table.trim_fmt()
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Names and numbers.
+    Plain,
+    /// States, coloured by what they mean.
+    State,
+    /// Sentences, wrapped at the edge of a terminal.
+    Words,
 }
 
 /// One column of a table of `T`.
 pub(crate) struct Column<T> {
     name: &'static str,
     value: fn(&T) -> String,
-    is_state: bool,
+    kind: Kind,
 }
 
 impl<T> Column<T> {
     /// A column with this heading.
     pub(crate) const fn new(name: &'static str, value: fn(&T) -> String) -> Self {
-        Self { name, value, is_state: false }
+        Self { name, value, kind: Kind::Plain }
     }
 
-    /// A column of states, coloured by what they mean.
+    /// A column of states.
     pub(crate) const fn state(name: &'static str, value: fn(&T) -> String) -> Self {
-        Self { name, value, is_state: true }
+        Self { name, value, kind: Kind::State }
+    }
+
+    /// A column of sentences.
+    pub(crate) const fn words(name: &'static str, value: fn(&T) -> String) -> Self {
+        Self { name, value, kind: Kind::Words }
     }
 }
 

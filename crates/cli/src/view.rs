@@ -175,7 +175,7 @@ pub(crate) struct Status {
 }
 
 /// The word for a state of the wire: `WORKER_STATE_ALIVE` → `ALIVE`.
-fn word(name: &str, prefix: &str) -> String {
+pub(crate) fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }
 

@@ -35,7 +35,7 @@ fn assert_usage(command: &mut Command, parts: &[&str]) {
 
 #[test]
 fn flags_of_every_command() {
-    let table: [(&[&str], &[&str]); 19] = [
+    let table: [(&[&str], &[&str]); 29] = [
         (
             &["worker", "--masters", "m:1", "--memory", "512"],
             &["worker.memory = \"512\"", "--memory", "at least 1 MiB"],
@@ -50,7 +50,35 @@ fn flags_of_every_command() {
         (&["worker"], &["masters is not set", "--masters", "TANIST_MASTERS", "host1:7077"]),
         (&["master", "--store", "/tmp", "--id", "a b"], &["master.id = \"a b\"", "--id", "without white space"]),
         (&["master", "--store", "/tmp", "--port", "99999"], &["master.port = \"99999\"", "0 to 65535"]),
-        (&["master", "--host", "127.0.0.1"], &["master.store is not set", "--store", "TANIST_MASTER_STORE"]),
+        (
+            &["master", "--host", "127.0.0.1"],
+            &["neither master.store nor master.etcd is set", "--store DIR", "--etcd URL", "TANIST_MASTER_ETCD"],
+        ),
+        (
+            &["master", "--host", "127.0.0.1", "--store", "/tmp", "--etcd", "http://e:2379"],
+            &["master.store = \"/tmp\"", "flag --store", "none while master.etcd is set"],
+        ),
+        (
+            &["master", "--etcd", "e:2379"],
+            &["master.etcd = \"e:2379\"", "--etcd", "http://host:port or https://host:port"],
+        ),
+        (
+            &["master", "--etcd", "http://e:2379", "--worker-timeout", "10s"],
+            &["master.lease_ttl = \"5s\"", "master.worker_timeout is 10s", "worker_timeout of at least 20s"],
+        ),
+        (
+            &["master", "--etcd", "https://e:2379", "--etcd-ca", "/no/such.pem", "--host", "127.0.0.1", "--port", "0"],
+            &["master.etcd_ca = \"/no/such.pem\"", "a file that this process can read"],
+        ),
+        (&["ctl", "history", "--masters", "m:1", "--limit", "0"], &["--limit", "'0'", "1..=10000"]),
+        (&["ctl", "pause", "--masters", "m:1", "--for", "8d"], &["--for", "'8d'", "from 1s to 7d"]),
+        (&["ctl", "pause", "--masters", "m:1"], &["--for", "required"]),
+        (&["ctl", "switchover", "--masters", "m:1", "--to", "a b"], &["--to", "'a b'", "Whitespace"]),
+        (
+            &["ctl", "step-down", "--masters", "m:1", "--why", "a\nb"],
+            &["--why", "at most 512 bytes of text in one line"],
+        ),
+        (&["ctl", "members"], &["masters is not set", "--masters", "TANIST_MASTERS"]),
         (&["master", "--driver-id-pattern", "my driver"], &["master.driver_id_pattern = \"my driver\"", "Whitespace"]),
         (&["master", "--worker-timeout", "1ms"], &["master.worker_timeout = \"1ms\"", "at least 400ms"]),
         (&["local", "--workers", "0"], &["--workers", "'0'", "from 1 to 100"]),
@@ -140,9 +168,35 @@ fn good_configuration_is_checked_and_shown_with_its_sources() {
 
 #[test]
 fn nobody_there_is_exit_code_6() {
-    let output = tanist().args(["workers", "--masters", "127.0.0.1:1", "--timeout", "300ms"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
-    assert!(said(&output).contains("127.0.0.1:1"), "{}", said(&output));
+    let nobody = ["--masters", "127.0.0.1:1", "--timeout", "300ms"];
+    let commands: [&[&str]; 7] = [
+        &["workers"],
+        &["ctl", "history"],
+        &["ctl", "switchover", "--to", "m2"],
+        &["ctl", "step-down"],
+        &["ctl", "pause", "--for", "1min"],
+        &["ctl", "resume"],
+        &["status"],
+    ];
+    for command in commands {
+        let output = tanist().args(command).args(nobody).output().unwrap();
+        assert_eq!(output.status.code(), Some(6), "{command:?}: {}", said(&output));
+        assert!(said(&output).contains("127.0.0.1:1"), "{command:?}: {}", said(&output));
+    }
+    // These show it as a result.
+    for command in [["ctl", "explain"], ["ctl", "members"]] {
+        let output = tanist().args(command).args(nobody).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(6), "{command:?}: {shown}");
+        assert!(shown.contains("127.0.0.1:1") && shown.contains("connection refused"), "{command:?}: {shown}");
+    }
+}
+
+#[test]
+fn the_example_of_a_configuration_is_a_good_one() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/etc/tanist.toml");
+    let checked = tanist().args(["config", "check", example]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
 }
 
 #[test]

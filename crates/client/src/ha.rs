@@ -59,9 +59,14 @@ impl HaClient {
         futures_util::future::join_all(self.masters.list().addresses().iter().map(ask)).await
     }
 
-    async fn ask(&self, address: &str, history_limit: u32) -> Result<v1::HaReply, String> {
+    /// The same of the master at this address, whether it is configured or not.
+    ///
+    /// # Errors
+    /// Why it says nothing, for people.
+    pub async fn ask(&self, address: &str, history_limit: u32) -> Result<v1::HaReply, String> {
         let mut client = self.client(address).map_err(|error| error.to_string())?;
-        let reply = within(ANSWER_DEADLINE, client.get_ha(v1::GetHaRequest { history_limit })).await;
+        let deadline = ANSWER_DEADLINE.min(self.masters.deadline());
+        let reply = within(deadline, client.get_ha(v1::GetHaRequest { history_limit })).await;
         let reply = reply.map_err(|status| match status.code() {
             Code::Unimplemented => "is of a version that does not know this question".to_owned(),
             _ => status_reason(&status),

@@ -51,8 +51,11 @@ impl From<ClientError> for Failure {
             | ClientError::InvalidRequest { .. }
             | ClientError::Refused { .. } => Self::Usage(error.to_string()),
             ClientError::OutcomeUnknown { call, .. } => Self::OutcomeUnknown(format!("{error}; {}", find_out(call))),
-            ClientError::NoLeader { .. } => Self::NoLeader(error.to_string()),
-            ClientError::UnknownDriver { .. } | ClientError::NeverLaunched { .. } => Self::NotFound(error.to_string()),
+            ClientError::NoLeader { .. } | ClientError::NoSuccessor { .. } => Self::NoLeader(error.to_string()),
+            ClientError::UnknownDriver { .. }
+            | ClientError::NeverLaunched { .. }
+            | ClientError::UnknownMaster { .. } => Self::NotFound(error.to_string()),
+            ClientError::SwitchoverRefused { .. } => Self::Refused(error.to_string()),
             error => Self::Failed(error.into()),
         }
     }
@@ -64,6 +67,8 @@ fn find_out(call: &str) -> &'static str {
         "SubmitDriver" => "look for it with: tanist drivers; submit it again only if it is not listed there",
         "KillApplication" => "look with: tanist apps; repeating the request does no harm",
         "DecommissionHosts" => "look with: tanist workers; repeating the request does no harm",
+        "Switchover" => "look with: tanist ctl history; repeat it only if the term is still the same",
+        "PauseFailover" | "ResumeFailover" => "look with: tanist ctl explain; repeating the request does no harm",
         _ => "look with: tanist drivers; repeating the request does no harm",
     }
 }
@@ -84,6 +89,9 @@ mod tests {
             ("ClearCompleted", "tanist drivers"),
             ("KillApplication", "tanist apps"),
             ("DecommissionHosts", "tanist workers"),
+            ("Switchover", "tanist ctl history"),
+            ("PauseFailover", "tanist ctl explain"),
+            ("ResumeFailover", "tanist ctl explain"),
         ];
         for (call, advice) in table {
             let failure = Failure::from(ClientError::OutcomeUnknown { call, attempts: Attempts::default() });

@@ -1,17 +1,17 @@
 //! `tanist master`.
 
+mod store;
+
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use tanist_core::ids::MasterId;
-use tanist_master::{Backend, MasterOptions, MasterService};
-use tanist_store::EmbeddedStore;
+use tanist_master::{MasterOptions, MasterService};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::Context;
-use crate::config::{Flags, MasterSettings, Resolved, missing};
+use crate::config::{Flags, MasterSettings, Resolved};
 use crate::daemon::{self, Ready, Supervised};
 use crate::exit::Failure;
 
@@ -29,14 +29,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     let resolved = context.layers.resolve(&args.master)?;
     context.warn_of_unknown_variables();
     let settings = &resolved.settings;
-    let directory = settings.store.as_deref().ok_or_else(|| missing::<MasterSettings>("store"))?;
     let listener = daemon::listen(&resolved, (&settings.host, settings.bind.as_deref()), settings.port).await?;
     let options = options(&resolved, &listener)?;
-    let store = EmbeddedStore::open(directory).await;
-    let store = Arc::new(store.map_err(|error| {
-        resolved.problem("store", format!("a directory that this process can write ({:#})", anyhow::Error::new(error)))
-    })?);
-    let mut service = MasterService::start(options, Backend::on_this_host(store), listener).context("starting the master")?;
+    let backend = store::open(&resolved).await?;
+    let mut service = MasterService::start(options, backend, listener).context("starting the master")?;
     let (address, id) = (service.handle().address().to_owned(), service.handle().id().to_string());
     args.supervised.announce(&Ready { ready: "master".to_owned(), address, id })?;
     let request = tokio::select! {

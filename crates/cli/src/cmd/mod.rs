@@ -3,6 +3,7 @@
 mod client;
 mod completions;
 mod config;
+mod ctl;
 mod follow;
 mod kill;
 mod lists;
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Drivers(lists::Args),
     /// List workers
     Workers(lists::Args),
+    Ctl(ctl::Args),
     Pi(pi::Args),
     #[command(hide = true)]
     PiExecutor(pi::ExecutorArgs),
@@ -97,6 +99,7 @@ impl Command {
             | Self::Apps(_)
             | Self::Drivers(_)
             | Self::Workers(_)
+            | Self::Ctl(_)
             | Self::Pi(_)
             | Self::PiExecutor(_)
             | Self::Version(_)
@@ -121,6 +124,7 @@ impl Command {
             Self::Apps(args) => lists::apps(args, context).await,
             Self::Drivers(args) => lists::drivers(args, context).await,
             Self::Workers(args) => lists::workers(args, context).await,
+            Self::Ctl(args) => ctl::run(args, context).await,
             Self::Pi(args) => pi::run(args, context).await,
             Self::PiExecutor(args) => Ok(pi::run_executor(args).await),
             Self::Version(args) => version::run(&args, context),

@@ -17,19 +17,19 @@ pub(crate) struct Entry {
     pub(crate) line: usize,
 }
 
-/// A configuration file with keys that are all known. Whether their values are, is checked where they are used, and
-/// by [`super::Layers::check_file`].
+/// A configuration file. What is wrong with its keys and values is told by [`super::Layers::check_file`], all at once.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
     entries: BTreeMap<String, Entry>,
+    misfits: Vec<Problem>,
 }
 
 impl ConfigFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, is no TOML, or has keys that are not known: then all of them, each with the nearest one.
+    /// If it cannot be read, or is no TOML.
     pub(crate) fn read(path: &Path) -> Result<Self, Problems> {
         let text = fs::read_to_string(path)
             .map_err(|error| Problems::one(Problem::File { path: path.to_owned(), error: error.to_string() }))?;
@@ -43,10 +43,9 @@ impl ConfigFile {
             let error = format!("line {line}: {}", error.message());
             Problems::one(Problem::File { path: path.to_owned(), error })
         })?;
-        let mut reader = Reader { path, text, entries: BTreeMap::new(), problems: Vec::new() };
+        let mut reader = Reader { path, text, entries: BTreeMap::new(), misfits: Vec::new() };
         reader.table("", table.get_ref());
-        Problems::none_or(reader.problems)?;
-        Ok(Self { path: path.to_owned(), entries: reader.entries })
+        Ok(Self { path: path.to_owned(), entries: reader.entries, misfits: reader.misfits })
     }
 
     /// Where it was read from.
@@ -59,6 +58,11 @@ impl ConfigFile {
         self.entries.get(full_key)
     }
 
+    /// Keys that no setting has, each with the nearest one that is known, and values of a form that no setting has.
+    pub(crate) fn misfits(&self) -> &[Problem] {
+        &self.misfits
+    }
+
     /// How many keys it sets.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -69,7 +73,7 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     entries: BTreeMap<String, Entry>,
-    problems: Vec<Problem>,
+    misfits: Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -90,14 +94,14 @@ impl Reader<'_> {
     fn entry(&mut self, full: String, value: &DeValue<'_>, line: usize) {
         if !known_keys().contains(&full) {
             let nearest = nearest(&full, known_keys());
-            self.problems.push(Problem::UnknownKey { key: full, path: self.path.to_owned(), line, nearest });
+            self.misfits.push(Problem::UnknownKey { key: full, path: self.path.to_owned(), line, nearest });
             return;
         }
         match texts(value) {
             Some(texts) => {
                 self.entries.insert(full, Entry { texts, line });
             }
-            None => self.problems.push(Problem::Form {
+            None => self.misfits.push(Problem::Form {
                 key: full,
                 path: self.path.to_owned(),
                 line,

@@ -8,7 +8,9 @@ use tanist_core::ids::{IdPattern, InvalidId, MasterId};
 use tanist_core::master::schedule::{SchedulerOptions, WorkerSelection};
 use tanist_core::master::{HEARTBEATS_PER_TIMEOUT, MasterConfig};
 use tanist_core::units::Cores;
+use tanist_store::etcd::DEFAULT_TTL;
 
+use super::etcd::{self, ClusterName, EtcdPrefix, EtcdUrl};
 use super::section::{Conflict, section};
 use super::value::show_duration;
 use crate::host;
@@ -32,8 +34,28 @@ section! {
     port: u16 = DEFAULT_PORT;
     /// Name of this master, unique in its cluster and the same over restarts; unset: host:port.
     id: Option<MasterId> = None;
-    /// Directory of the embedded store, shared by all masters of this host.
+    /// Directory of the embedded store, for masters that all run on this host and share it. Either this or etcd is set.
     store: Option<PathBuf> = None;
+    /// Members of etcd, as http://host:port or https://host:port: the store of masters on several hosts.
+    etcd: Vec<EtcdUrl> = Vec::new();
+    /// Name of the cluster in etcd.
+    cluster: ClusterName = ClusterName("default".to_owned());
+    /// What all keys in etcd begin with; unset: /tanist/CLUSTER/v1/.
+    etcd_prefix: Option<EtcdPrefix> = None;
+    /// User of etcd, where it asks for one.
+    etcd_user: Option<String> = None;
+    /// File with the password of that user; read once, at the start.
+    etcd_password_file: Option<PathBuf> = None;
+    /// Certificate authorities that may vouch for etcd, PEM; needed with https.
+    etcd_ca: Option<PathBuf> = None;
+    /// Certificate of this master for etcd, PEM, where etcd asks for one.
+    etcd_cert: Option<PathBuf> = None;
+    /// Key of that certificate, PEM.
+    etcd_key: Option<PathBuf> = None;
+    /// Name in etcd's certificates, where it is another one than in the addresses.
+    etcd_server_name: Option<String> = None;
+    /// Lease of a master in etcd, whole seconds: so long everybody waits for a leader whose host is gone or cut off.
+    lease_ttl: Duration = DEFAULT_TTL;
 
     /// Give an application's executors to as many workers as possible, else to as few (SC-13).
     spread_out_apps: bool = true;
@@ -96,7 +118,7 @@ fn conflicts(master: &MasterSettings) -> Vec<Conflict> {
         (master.app_gone_grace > master.app_timeout)
             .then(|| ("app_gone_grace", format!("at most master.app_timeout, which is {app_timeout}"))),
     ];
-    checks.into_iter().flatten().collect()
+    checks.into_iter().flatten().chain(etcd::conflicts(master)).collect()
 }
 
 /// What an id pattern may be, with what this one does wrong.

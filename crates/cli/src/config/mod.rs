@@ -13,11 +13,12 @@
 //! | `env` | the variables |
 //! | `flags` | the same settings as flags |
 //! | `resolve` | putting the sources over each other |
-//! | `shared`, `cluster`, `client`, `master`, `worker` | the settings themselves |
+//! | `shared`, `cluster`, `client`, `master` (with `etcd`), `worker` | the settings themselves |
 
 mod client;
 mod cluster;
 mod env;
+mod etcd;
 mod file;
 mod flags;
 mod master;
@@ -36,7 +37,7 @@ pub(crate) use master::MasterSettings;
 pub(crate) use resolve::{Layers, Problems, Resolved, Source, missing};
 pub(crate) use section::{Section, Setting};
 pub(crate) use shared::{LogFormat, SharedSettings};
-pub(crate) use value::{Refused, Value};
+pub(crate) use value::{Refused, Value, show_duration};
 pub(crate) use worker::{Roll, WorkerSettings};
 
 #[cfg(test)]

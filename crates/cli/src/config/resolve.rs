@@ -223,7 +223,7 @@ impl Layers {
         Some((Ok(entry.texts.clone()), Source::File { path: file.path().to_owned(), line: entry.line }))
     }
 
-    /// Checks every value of the file, whatever command is run.
+    /// Checks every key and value of the file, whatever command is run.
     ///
     /// # Errors
     /// All that is wrong.
@@ -236,7 +236,8 @@ impl Layers {
             alone.resolve::<MasterSettings>(&Flags::default()).err(),
             alone.resolve::<WorkerSettings>(&Flags::default()).err(),
         ];
-        Problems::none_or(checks.into_iter().flatten().flat_map(|problems| problems.0).collect())
+        let misfits = self.file.iter().flat_map(ConfigFile::misfits).cloned();
+        Problems::none_or(misfits.chain(checks.into_iter().flatten().flat_map(|problems| problems.0)).collect())
     }
 
     /// Variables that look like ours and are no setting, each with the nearest one.

@@ -100,6 +100,97 @@ fn timers_that_do_not_go_together_are_refused() {
     assert!(text.contains("\"my driver\"") && text.contains("Whitespace is not allowed"), "T-MS-24: {text}");
 }
 
+/// Settings about etcd that do not go together, each by the words that say so.
+#[test]
+fn settings_of_etcd_that_do_not_go_together_are_refused() {
+    let (http, https) =
+        ("etcd = \"http://e1:2379,http://e2:2379\"\n", "etcd = [\"https://e1:2379\"]\netcd_ca = \"/ca\"\n");
+    let with = |base: &str, line: &str| format!("[master]\n{base}{line}");
+    let table: [(String, &[&str]); 21] = [
+        (with("", "etcd = \"e1:2379\""), &["master.etcd = \"e1:2379\"", "http://host:port or https://host:port"]),
+        (with("", "etcd = \"http://e1\""), &["master.etcd = \"http://e1\"", "http://host:port"]),
+        (with("", "etcd = \"http://e1:2379/v3\""), &["master.etcd", "http://host:port"]),
+        (with("", "etcd = \"http://spark://e1:2379\""), &["master.etcd", "http://host:port"]),
+        (with(http, "store = \"/var\""), &["master.store = \"/var\"", "none while master.etcd is set"]),
+        (with("", "etcd = [\"http://e1:1\", \"https://e2:1\"]\netcd_ca = \"/c\""), &["master.etcd = ", "all are http"]),
+        (with("", "etcd = [\"http://e1:1\", \"http://e1:1/\"]"), &["master.etcd = ", "each named once"]),
+        (with(http, "cluster = \"a/b\""), &["master.cluster = \"a/b\"", "letters, digits"]),
+        (with(http, "etcd_prefix = \"/a/b\""), &["master.etcd_prefix = \"/a/b\"", "'/' at the end"]),
+        (with(http, "etcd_prefix = \"/a//b/\""), &["master.etcd_prefix", "path parts"]),
+        (with(http, "etcd_user = \"u\""), &["master.etcd_user = \"u\"", "master.etcd_password_file"]),
+        (with(http, "etcd_password_file = \"/p\""), &["master.etcd_password_file = \"/p\"", "master.etcd_user"]),
+        (with("", "etcd = \"https://e1:2379\""), &["master.etcd_ca = \"none\"", "authorities to trust"]),
+        (with(https, "etcd_cert = \"/c\""), &["master.etcd_cert = \"/c\"", "master.etcd_key"]),
+        (with(https, "etcd_key = \"/k\""), &["master.etcd_key = \"/k\"", "master.etcd_cert"]),
+        (
+            with(http, "etcd_ca = \"/c\""),
+            &["master.etcd_ca = \"/c\"", "none while the members of master.etcd are http"],
+        ),
+        (with(http, "etcd_server_name = \"e\""), &["master.etcd_server_name = \"e\"", "http"]),
+        (with("", "lease_ttl = \"2s\""), &["master.lease_ttl = \"2s\"", "whole seconds from 3s to 60s"]),
+        (with("", "lease_ttl = \"61s\""), &["master.lease_ttl = \"61s\"", "whole seconds from 3s to 60s"]),
+        (with("", "lease_ttl = \"3500ms\""), &["master.lease_ttl = \"3500ms\"", "whole seconds from 3s to 60s"]),
+        (with(http, "lease_ttl = \"1s\"\nworker_timeout = \"1s\""), &["whole seconds from 3s to 60s"]),
+    ];
+    for (file, wanted) in table {
+        let text = complaint(&layers(&file, &[]), &Flags::<MasterSettings>::default());
+        for part in wanted {
+            assert!(text.contains(part), "{file}: {part:?} is missing in {text}");
+        }
+        assert_eq!(text.lines().count(), 1, "{file}: {text}");
+    }
+}
+
+#[test]
+fn a_lease_leaves_a_cut_off_worker_time_to_end_what_may_not_run_twice() {
+    let read = |ttl: &str, timeout: &str, etcd: &str| {
+        let file = format!("[master]\nlease_ttl = \"{ttl}\"\nworker_timeout = \"{timeout}\"\netcd = \"{etcd}\"");
+        layers(&file, &[]).resolve(&Flags::<MasterSettings>::default()).map_err(|problems| problems.to_string())
+    };
+    for (ttl, timeout) in [("5s", "60s"), ("5s", "20s"), ("3s", "12s"), ("60s", "12min")] {
+        assert!(read(ttl, timeout, "http://e:1").is_ok(), "{ttl} {timeout}");
+    }
+    let table: [(&str, &str, &[&str]); 4] = [
+        ("5s", "19s", &["at most 4s while master.worker_timeout is 19s", "worker_timeout of at least 20s"]),
+        ("3s", "11s", &["none while master.worker_timeout is 11s, or a worker_timeout of at least 12s"]),
+        ("6s", "60s", &["at most 5s while master.worker_timeout is 60s", "worker_timeout of at least 72s"]),
+        (
+            "60s",
+            "10min",
+            &["at most 50s while master.worker_timeout is 10min", "worker_timeout of at least 12min: a driver"],
+        ),
+    ];
+    for (ttl, timeout, wanted) in table {
+        let text = read(ttl, timeout, "http://e:1").unwrap_err();
+        for part in
+            [&format!("master.lease_ttl = \"{ttl}\"")].into_iter().map(String::as_str).chain(wanted.iter().copied())
+        {
+            assert!(text.contains(part), "{ttl} {timeout}: {part:?} is missing in {text}");
+        }
+        assert!(read(ttl, timeout, "").is_ok(), "nobody is deposed where the store is a locked file");
+    }
+}
+
+#[test]
+fn etcd_is_read_from_every_source() {
+    let all = "http://e1:2379,https://[::1]:2379";
+    let flags = Flags::<MasterSettings>::default().with("etcd", all).with("etcd_ca", "/ca");
+    let settings =
+        layers("", &[]).resolve(&flags).map(|resolved| resolved.settings.etcd).map_err(|error| error.to_string());
+    assert!(settings.is_err_and(|text| text.contains("all are http")), "mixed");
+    let variables = [("TANIST_MASTER_ETCD", "http://e1:2379, http://[::1]:2379/"), ("TANIST_MASTER_CLUSTER", "prod")];
+    let settings = layers("", &variables).resolve(&Flags::<MasterSettings>::default()).unwrap().settings;
+    assert_eq!(
+        settings.etcd.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["http://e1:2379", "http://[::1]:2379"]
+    );
+    assert_eq!((settings.prefix().as_str(), settings.etcd_by_tls()), ("/tanist/prod/v1/", false));
+    // An empty text overrides what a file says.
+    let file = layers("[master]\netcd = \"http://e:1\"", &[]);
+    let settings = file.resolve(&Flags::<MasterSettings>::default().with("etcd", "")).unwrap().settings;
+    assert!(settings.etcd.is_empty());
+}
+
 #[test]
 fn a_value_of_a_variable_is_blamed_on_the_variable() {
     let text =
@@ -124,10 +215,10 @@ fn unknown_keys_are_named_with_line_and_nearest_key() {
         ("zzzzzzzz = 1", "t.toml:1: unknown key \"zzzzzzzz\""),
     ];
     for (text, wanted) in table {
-        let complaint = ConfigFile::parse(Path::new("t.toml"), text).unwrap_err().to_string();
+        let complaint = layers(text, &[]).check_file().unwrap_err().to_string();
         assert!(complaint.contains(wanted), "{text:?}: {complaint}");
     }
-    let complaint = ConfigFile::parse(Path::new("t.toml"), "zzzzzzzz = 1").unwrap_err().to_string();
+    let complaint = layers("zzzzzzzz = 1", &[]).check_file().unwrap_err().to_string();
     assert!(!complaint.contains("did you mean"), "nothing is near: {complaint}");
 }
 
@@ -135,7 +226,7 @@ fn unknown_keys_are_named_with_line_and_nearest_key() {
 fn files_that_are_no_configuration_are_refused() {
     let broken = ConfigFile::parse(Path::new("t.toml"), "[master]\nport = = 1").unwrap_err().to_string();
     assert!(broken.contains("t.toml") && broken.contains("line 2"), "{broken}");
-    let date = ConfigFile::parse(Path::new("t.toml"), "[master]\nport = 2026-01-01").unwrap_err().to_string();
+    let date = layers("[master]\nport = 2026-01-01", &[]).check_file().unwrap_err().to_string();
     assert!(date.contains("t.toml:2: master.port is a TOML datetime"), "{date}");
     let missing = ConfigFile::read(Path::new("/no/such/file.toml")).unwrap_err().to_string();
     assert!(missing.contains("/no/such/file.toml"), "{missing}");
@@ -143,10 +234,16 @@ fn files_that_are_no_configuration_are_refused() {
 
 #[test]
 fn everything_wrong_in_a_file_is_told_at_once() {
-    let file = layers("[master]\nport = 99999\n[worker]\nmemory = 512\ncores = 0", &[]);
+    let file = layers("prt = 1\n[master]\nport = 99999\nid = 2026-01-01\n[worker]\nmemory = 512\ncores = 0", &[]);
     let text = file.check_file().unwrap_err().to_string();
-    assert_eq!(text.lines().count(), 3, "{text}");
-    for part in ["master.port = \"99999\" (from t.toml:2)", "worker.memory = \"512\" (from t.toml:4)", "worker.cores"] {
+    assert_eq!(text.lines().count(), 5, "{text}");
+    for part in [
+        "t.toml:1: unknown key \"prt\"",
+        "master.port = \"99999\" (from t.toml:3)",
+        "t.toml:4: master.id is a TOML datetime",
+        "worker.memory = \"512\" (from t.toml:6)",
+        "worker.cores",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }

@@ -114,7 +114,9 @@ async fn stop_all(children: &mut [Child]) {
 
 async fn start_master(name: &str, common: &[String], place: &Place) -> Result<Child, Failure> {
     let store = place.store().display().to_string();
-    let words = ["master", "--id", name, "--host", HOST, "--bind", HOST, "--port", "0", "--store", &store];
+    // A cluster in etcd that is configured on this host is another one than this.
+    let words =
+        ["master", "--id", name, "--host", HOST, "--bind", HOST, "--port", "0", "--store", &store, "--etcd", ""];
     start(name, &words, common, place).await
 }
 

@@ -1,0 +1,28 @@
+//! What the leader's books add to the picture.
+
+use tanist_proto::v1::{ClusterState, WorkerState};
+
+/// Who works for the leader.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Books {
+    /// Workers that are up and heard.
+    pub(crate) workers: usize,
+    /// Ids of workers that are not given up, but have no open session.
+    pub(crate) cut_off: Vec<String>,
+    /// Why the store takes no changes.
+    pub(crate) degraded: Option<String>,
+}
+
+impl From<ClusterState> for Books {
+    fn from(state: ClusterState) -> Self {
+        let known = || {
+            let up = [WorkerState::Alive, WorkerState::Decommissioned];
+            state.workers.iter().filter(move |worker| up.contains(&worker.state()))
+        };
+        Self {
+            workers: known().filter(|worker| worker.connected).count(),
+            cut_off: known().filter(|worker| !worker.connected).map(|worker| worker.worker_id.clone()).collect(),
+            degraded: state.degraded.clone(),
+        }
+    }
+}
