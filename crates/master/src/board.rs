@@ -141,6 +141,11 @@ impl Board {
         }
     }
 
+    /// The last view, however old.
+    pub(crate) fn last_view(&self) -> Arc<MasterView> {
+        self.published.borrow().view.clone()
+    }
+
     /// For the loop: somebody asked for a view. Only wakes; [`Board::last_reader`] tells.
     pub(crate) async fn asked(&self) {
         self.asked.notified().await;

@@ -65,7 +65,7 @@ impl Counts {
                 "messages and answers that were held back because their term was over or past its local deadline",
                 &self.effects_withheld,
             ),
-            of("depositions", "leaders whose term this process has ended because they were gone", &self.depositions),
+            of("depositions", "leaders that this process found gone, and whose term it ended", &self.depositions),
             of("higher_terms_seen", "times that somebody acted under a term above our own", &self.higher_terms_seen),
         ]
     }

@@ -17,7 +17,7 @@ use tanist_core::ids::MasterId;
 use tanist_core::time::Mono;
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
-use tanist_store::{CommitError, ElectionError, LeaderElection, LeaderRecord, clock};
+use tanist_store::{ElectionError, LeaderElection, LeaderRecord, clock};
 
 use crate::board::Board;
 use crate::dial;
@@ -38,15 +38,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// Longest such pause: a leader that comes back is heard again within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A standby ends one term within this time, so that two that cannot hear each other do not take turns.
-const BETWEEN_DEPOSITIONS: Duration = Duration::from_secs(10);
-
 /// Deadline of ending a term: a read and a transaction.
 const DEPOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Follows whoever leads, for as long as the process lives.
 pub(crate) async fn follow(me: MasterId, election: Arc<dyn LeaderElection>, board: Arc<Board>) -> Infallible {
-    let mut follower = Follower { me, election, board, deposed_at: None };
+    let follower = Follower { me, election, board };
     let mut observed = follower.election.leader();
     loop {
         let leader = observed.borrow_and_update().clone();
@@ -80,8 +77,6 @@ struct Follower {
     me: MasterId,
     election: Arc<dyn LeaderElection>,
     board: Arc<Board>,
-    /// When this process last ended a term, or may have.
-    deposed_at: Option<Mono>,
 }
 
 /// A leader that is followed.
@@ -166,23 +161,18 @@ impl Follower {
         heard
     }
 
-    /// Ends the leader's term, unless this process has done such a thing just now.
-    async fn depose(&mut self, followed: &mut Followed<'_>, gone: &Evidence) {
+    /// Ends the leader's term, if the election allows it: it does so once in ten seconds.
+    async fn depose(&self, followed: &mut Followed<'_>, gone: &Evidence) {
         let (leader, term) = (&followed.leader.master, followed.leader.term());
         let evidence = &gone.what;
         if !std::mem::replace(&mut followed.told, true) {
             let since_end_ms = milliseconds(clock::mono() - gone.stream_ended);
             tracing::warn!(%leader, %term, evidence, since_end_ms, "leader suspected");
         }
-        if self.deposed_at.is_some_and(|last| clock::mono() - last < BETWEEN_DEPOSITIONS) {
-            tracing::debug!(%leader, %term, "leader left to its lease for now: another one was deposed just before");
-            return;
-        }
         let deposed = timeout(DEPOSE_DEADLINE, self.election.depose(&self.me, &term, evidence)).await;
         let since_end_ms = milliseconds(clock::mono() - gone.stream_ended);
         match deposed {
             Ok(Ok(())) => {
-                self.deposed_at = Some(clock::mono());
                 self.board.counts.depositions.one();
                 tracing::warn!(%leader, %term, evidence, since_end_ms, "leader deposed");
             }
@@ -190,16 +180,11 @@ impl Follower {
                 followed.can_be_deposed = false;
                 tracing::debug!(%leader, %term, what, "leader not deposed");
             }
-            Ok(Err(error)) => {
-                if matches!(error, ElectionError::Commit(CommitError::Unknown { .. })) {
-                    self.deposed_at = Some(clock::mono());
-                }
-                followed.tell_failure(with_causes(&error));
+            Ok(Err(ElectionError::DeposedLately { wait })) => {
+                tracing::debug!(%leader, %term, ?wait, "leader left to its lease: one was deposed just now");
             }
-            Err(_) => {
-                self.deposed_at = Some(clock::mono());
-                followed.tell_failure(format!("the store did not answer within {}s", DEPOSE_DEADLINE.as_secs()));
-            }
+            Ok(Err(error)) => followed.tell_failure(with_causes(&error)),
+            Err(_) => followed.tell_failure(format!("no answer within {}s", DEPOSE_DEADLINE.as_secs())),
         }
     }
 }

@@ -102,6 +102,13 @@ impl MasterHandle {
         }
     }
 
+    /// What this master does at the moment, in one sentence, and since when. At once: how many a recovery still waits for is
+    /// told as of the last published view.
+    pub fn doing(&self) -> (String, Wall) {
+        let (doing, since) = self.me().board.doing();
+        (doing.sentence(self.me().board.last_view().missing, since), since)
+    }
+
     /// Leaves the office, in favour of a target if one is named, and comes back once it is left, with the term that has
     /// ended. What is under way is brought to its end before.
     ///

@@ -40,6 +40,10 @@ async fn what_was_committed_past_the_deadline_leaves_only_after_a_new_proof() {
     let reply = node.handle().request(submission()).await.unwrap();
     let ClientReply::NotLeading(answer) = reply else { panic!("{reply:?}") };
     assert_eq!(answer.role, MasterRole::Suspended);
+    assert_eq!(node.count("effects_withheld").await, 2, "launch and reply, each counted once");
+    let state = node.operators().get_state(tanist_proto::v1::GetStateRequest {}).await.unwrap().into_inner();
+    let stale = state.degraded.unwrap();
+    assert!(stale.starts_with("suspended since ") && stale.ends_with("may be out of date"), "{stale}");
 
     // Renewed, but not proven yet.
     let before = node.engine.attempts();
@@ -53,6 +57,76 @@ async fn what_was_committed_past_the_deadline_leaves_only_after_a_new_proof() {
     assert!(matches!(reply, ClientReply::Submitted { .. }), "{reply:?}");
     assert!(matches!(worker.ordered().await, WorkerCommand::LaunchDriver { .. }));
     assert_eq!(node.alive().await, term, "no recovery, the same term");
+    assert_eq!((node.count("effects_withheld").await, node.count("suspensions").await), (2, 1));
+    assert_eq!(node.handle().degraded(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_from_before_the_suspension_proves_nothing_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    let term = node.alive().await;
+    let mut worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
+    node.engine.set(Mode::Held);
+    let before = node.engine.attempts();
+    let mut submitted = Box::pin(node.handle().request(submission()));
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.attempted_after(before).await;
+    node.election.set(Standing::Suspended);
+    node.role(MasterRole::Suspended).await;
+    node.election.set(Standing::Held { until: None });
+
+    // It ends while the term is renewed, and was begun before.
+    node.engine.let_one_pass();
+    node.engine.attempted_after(before + 1).await;
+    worker.beat().await;
+    assert_not_sure(&worker.hear().await, "the proof is under way");
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.let_one_pass();
+    within("the reply", submitted).await.unwrap();
+    assert!(matches!(worker.ordered().await, WorkerCommand::LaunchDriver { .. }));
+    node.engine.set(Mode::Open);
+    assert_eq!(node.alive().await, term);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_term_whose_guard_is_refused_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    let term = node.alive().await;
+    node.election.set(Standing::Suspended);
+    node.role(MasterRole::Suspended).await;
+    node.engine.set(Mode::Refusing);
+    node.election.set(Standing::Held { until: None });
+    node.role(MasterRole::Standby).await;
+    node.engine.set(Mode::Open);
+    assert!(node.alive().await > term);
+}
+
+/// Longer than the pause between two early announcements, twice.
+const NOTHING_WITHIN: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_leader_announces_itself_to_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Node::start(directory.path(), "m1").await;
+    first.alive().await;
+    // It takes connections and drops them: who announces something tries again.
+    let endpoint = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = endpoint.local_addr().unwrap().port();
+    drop(WorkerSession::registered(&first.address, registration("w1", port)).await);
+    drop(first);
+    let second = Node::start(directory.path(), "m2").await;
+    let dialled = async || drop(endpoint.accept().await.unwrap());
+    within("an announcement", dialled()).await;
+    second.election.set(Standing::Suspended);
+    second.role(MasterRole::Suspended).await;
+    // One may have been on its way.
+    drop(tokio::time::timeout(NOTHING_WITHIN, dialled()).await);
+    let silence = tokio::time::timeout(NOTHING_WITHIN, dialled()).await;
+    assert!(silence.is_err(), "announced by a master that is not sure to lead");
+    second.election.set(Standing::Held { until: None });
+    within("an announcement", dialled()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,11 +120,11 @@ impl CommitLoop {
                 self.seat = Seat::standing(self.candidacy.clone(), Some(leaving));
                 self.see_leader();
             }
-            Err(ResignError::Unsupported { what }) => {
+            Err(ResignError::Unchanged(why)) => {
                 self.keep_writing();
-                self.answer_departure(Err(LeaveError::Store { why: what.to_owned() }));
+                self.answer_departure(Err(LeaveError::Store { why }));
             }
-            Err(error) => {
+            Err(error @ (ResignError::InDoubt(_) | ResignError::NoAnswer)) => {
                 let why = error.to_string();
                 tracing::warn!(epoch = %self.epoch(), error = why, "leaving the office failed: in doubt until proven");
                 self.keep_writing();

@@ -24,12 +24,12 @@ pub(crate) struct Leaving {
 /// Why an office may not be free.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResignError {
-    /// The store has no such thing; nothing was changed.
-    #[error("{what}")]
-    Unsupported { what: &'static str },
-    /// It refused, failed, or lost the answer.
+    /// The store says that nothing was changed, and why.
     #[error("{0}")]
-    Failed(String),
+    Unchanged(String),
+    /// It failed, or its answer was lost.
+    #[error("{0}")]
+    InDoubt(String),
     /// No answer in time.
     #[error("no answer within {}s", RESIGN_DEADLINE.as_secs())]
     NoAnswer,
@@ -51,8 +51,10 @@ pub(crate) async fn resign(
             tracing::info!(%epoch, why = resignation.why, successor, "office left");
             Ok(())
         }
-        Ok(Err(ElectionError::Unsupported { what })) => Err(ResignError::Unsupported { what }),
-        Ok(Err(error)) => Err(ResignError::Failed(with_causes(&error))),
+        Ok(Err(error @ (ElectionError::Unsupported { .. } | ElectionError::NotAMember { .. }))) => {
+            Err(ResignError::Unchanged(with_causes(&error)))
+        }
+        Ok(Err(error)) => Err(ResignError::InDoubt(with_causes(&error))),
         Err(_) => Err(ResignError::NoAnswer),
     }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod election;
 pub(crate) mod engine;
 pub(crate) mod peers;
+pub(crate) mod proxy;
 
 use std::future::Future;
 use std::path::Path;
@@ -25,11 +26,13 @@ use tanist_core::model::{Amounts, Command, DriverDescription, MasterRole, OnIsol
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_core::units::{Cores, Memory};
 use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService, Unusable};
+use tanist_proto::v1;
+use tanist_proto::v1::ha_service_client::HaServiceClient;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 use tanist_store::EmbeddedStore;
 
-use self::election::TestElection;
+use self::election::{Shared, TestElection};
 use self::engine::TestEngine;
 
 /// Everything that is waited for must happen within this time, on a busy machine too.
@@ -44,23 +47,49 @@ pub(crate) struct Node {
     pub(crate) address: String,
 }
 
+/// What is not the same for every node of every test.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) shared: Shared,
+    pub(crate) advertised_port: Option<u16>,
+    pub(crate) unusable: Unusable,
+    /// What its candidacies come to.
+    pub(crate) prepare: fn(&TestElection),
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { shared: Shared::default(), advertised_port: None, unusable: Unusable::Ends, prepare: |_| {} }
+    }
+}
+
 impl Node {
     pub(crate) async fn start(directory: &Path, id: &str) -> Self {
+        Self::set_up(directory, id, Setup::default()).await
+    }
+
+    /// One of several masters whose store knows handovers, pauses and depositions.
+    pub(crate) async fn sharing(directory: &Path, id: &str, shared: &Shared) -> Self {
+        Self::set_up(directory, id, Setup { shared: shared.clone(), ..Setup::default() }).await
+    }
+
+    pub(crate) async fn set_up(directory: &Path, id: &str, setup: Setup) -> Self {
         let store = Arc::new(EmbeddedStore::open(directory).await.unwrap());
         let engine = Arc::new(TestEngine::over(store.clone()));
-        let election = Arc::new(TestElection::over(store.clone()));
+        let election = Arc::new(TestElection::over(store.clone(), setup.shared));
+        (setup.prepare)(&election);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let options = MasterOptions {
             id: MasterId::new(id).unwrap(),
             advertised_host: "127.0.0.1".to_owned(),
-            advertised_port: None,
+            advertised_port: setup.advertised_port,
             ui_url: None,
             rest: None,
             config: MasterConfig::new().unwrap(),
             seed: 7,
         };
-        let backend = Backend { election: election.clone(), engine: engine.clone(), unusable: Unusable::Ends };
+        let backend = Backend { election: election.clone(), engine: engine.clone(), unusable: setup.unusable };
         let service = MasterService::start(options, backend, listener).unwrap();
         Self { service, engine, election, store, address }
     }
@@ -93,6 +122,36 @@ impl Node {
 
     pub(crate) fn operators(&self) -> OperatorServiceClient<Channel> {
         OperatorServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn ha(&self) -> HaServiceClient<Channel> {
+        HaServiceClient::new(self.channel())
+    }
+
+    /// What it knows about the office.
+    pub(crate) async fn status(&self) -> v1::HaReply {
+        let request = v1::GetHaRequest { history_limit: 10 };
+        within("an answer to GetHa", self.ha().get_ha(request)).await.unwrap().into_inner()
+    }
+
+    /// Waits until it says that it does something.
+    pub(crate) async fn does(&self, what: &str) -> v1::HaReply {
+        within(what, async {
+            loop {
+                let status = self.status().await;
+                if status.doing.starts_with(what) {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
+    /// One of its counts.
+    pub(crate) async fn count(&self, name: &str) -> u64 {
+        let counts = self.status().await.counts;
+        counts.iter().find(|count| count.name == name).unwrap_or_else(|| panic!("no count {name}")).value
     }
 
     /// Waits until the published view is as wanted.
