@@ -165,6 +165,7 @@ impl EventLoop {
                 hands.runs.prepare(run, what, deletions);
             }
             Effect::Spawn { run, launch } => hands.runs.spawn(run, *launch),
+            Effect::Limit { run, limit } => hands.runs.limit(run, limit),
             Effect::Terminate { run } => hands.runs.terminate(run),
             Effect::Kill { run } => hands.runs.kill(run),
             Effect::Forget { run } => hands.runs.forget(run),

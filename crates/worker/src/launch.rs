@@ -8,7 +8,7 @@ use tanist_core::worker::{Launch, What};
 
 use crate::program::{CommandLine, command_line};
 use crate::runner::logs::{LogMode, LogSink, Rolling};
-use crate::runner::process::ProcessSpec;
+use crate::runner::process::{Limit, ProcessSpec};
 use crate::runner::redact::{HeaderOf, header};
 
 /// The variables beside the original's that a program is started with; the first two keep a value that its command
@@ -62,7 +62,13 @@ pub(crate) fn process_spec(what: &What, launch: Launch, dir: &Path, around: &Sur
         stdout: sink("stdout"),
         stderr: sink("stderr"),
         header: Some(header(title, &words)),
+        limit: launch.limit.map(keeper_limit),
     }
+}
+
+/// A limit as keepers are told it.
+pub(crate) fn keeper_limit(limit: tanist_core::worker::Limit) -> Limit {
+    Limit { terminate_at: limit.terminate_at.0, kill_at: limit.kill_at.0 }
 }
 
 fn add_variables(environment: &mut BTreeMap<String, String>, what: &What, around: &Surroundings) {

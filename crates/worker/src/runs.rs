@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use tanist_core::worker::{Event, Launch, RunId, What};
 
 use crate::handle::WorkerHandle;
-use crate::launch::{Surroundings, process_spec};
+use crate::launch::{Surroundings, keeper_limit, process_spec};
 use crate::live::{Live, LiveRun};
 use crate::place::Place;
 use crate::prepare::prepare;
 use crate::runner::artifact::FetchLimits;
-use crate::runner::process::{KeeperProgram, Process, ProcessSpec};
+use crate::runner::process::{KeeperProgram, Limit, Process, ProcessSpec};
 
 /// What every run needs.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ struct Run {
 struct Reins {
     terminate: CancellationToken,
     kill: CancellationToken,
+    /// Until when it may run, as told after its start.
+    limit: watch::Sender<Option<Limit>>,
 }
 
 impl Runs {
@@ -101,6 +104,13 @@ impl Runs {
         }
     }
 
+    /// Until when the run's process may run from now on.
+    pub(crate) fn limit(&self, run: RunId, limit: tanist_core::worker::Limit) {
+        if let Some(known) = self.runs.get(&run) {
+            known.reins.limit.send_replace(Some(keeper_limit(limit)));
+        }
+    }
+
     /// Breaks off what goes on for the run, and tells the readers of its output that it has ended.
     pub(crate) fn forget(&mut self, run: RunId) {
         self.runs.remove(&run);
@@ -109,6 +119,9 @@ impl Runs {
 
 /// Starts a process, passes signals on, and tells of its beginning and end.
 async fn see_through(run: RunId, spec: ProcessSpec, keeper: KeeperProgram, reins: Reins, handle: WorkerHandle) {
+    // What was told before this begins counts as news, too.
+    let mut limits = reins.limit.subscribe();
+    limits.mark_changed();
     let mut process = match Process::start(&spec, &keeper).await {
         Ok(process) => process,
         Err(error) => {
@@ -130,8 +143,16 @@ async fn see_through(run: RunId, spec: ProcessSpec, keeper: KeeperProgram, reins
                 terminated = true;
                 process.terminate();
             }
+            Ok(()) = limits.changed() => {
+                if let Some(limit) = *limits.borrow_and_update() {
+                    process.limit(limit);
+                }
+            }
             exit = process.wait() => break exit,
         }
     };
+    if exit.at_limit {
+        handle.tell(Event::LimitReached { run }).await;
+    }
     handle.tell(Event::Exited { run, code: exit.code }).await;
 }

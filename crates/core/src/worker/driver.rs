@@ -161,7 +161,7 @@ impl Worker {
     pub(super) fn end_driver(&mut self, key: &DriverKey, cause: Cause, kill_at: Mono, ctx: &mut Ctx<'_>) {
         let Some(known) = self.drivers.get_mut(key) else { return };
         known.isolated |= cause == Cause::Isolation;
-        if known.process.end(cause, kill_at, ctx.effects) {
+        if known.process.end(cause, ctx.now.mono, kill_at, ctx.effects) {
             let outcome = known.outcome();
             self.driver_over(key, outcome, ctx);
         }
@@ -240,6 +240,7 @@ impl Worker {
             memory: known.booking.memory,
             cores: known.booking.cores,
             append_logs: true,
+            limit: self.limit.filter(|_| known.asks_to_isolate()),
         };
         ctx.effects.push(Effect::Spawn { run: known.process.run, launch: Box::new(launch) });
     }

@@ -10,6 +10,7 @@ use super::event::{RunId, Timer};
 use crate::ids::{AppId, Attempt, ClusterId, DriverId, ExecutorRef, Term};
 use crate::model::{Addresses, ApplicationDescription, Command, DriverDescription};
 use crate::msg::WorkerToMaster;
+use crate::time::Mono;
 use crate::tracking::{self, LinkId};
 use crate::units::{Cores, Memory};
 
@@ -48,6 +49,13 @@ pub enum Effect {
         /// How.
         launch: Box<Launch>,
     },
+    /// From now on this limit holds for the run, instead of the one before ([`Launch::limit`]).
+    Limit {
+        /// Which run.
+        run: RunId,
+        /// The limit.
+        limit: Limit,
+    },
     /// SIGTERM to the run's process group.
     Terminate {
         /// Which run.
@@ -77,7 +85,7 @@ pub enum Effect {
         /// Which.
         timer: Timer,
         /// When.
-        at: crate::time::Mono,
+        at: Mono,
     },
     /// For the log and for operators.
     Warn(Trouble),
@@ -126,6 +134,19 @@ pub struct Launch {
     pub cores: Cores,
     /// Log files are continued, not begun anew (DRN-05, ERN-05).
     pub append_logs: bool,
+    /// When it is ended unless a later limit comes in time; none = never.
+    pub limit: Option<Limit>,
+}
+
+/// When a program is ended by what stands between it and this process, without being told: also while this process stands
+/// still. The shell must see to that outside of this process, by the clock of this machine, and must not start a program
+/// whose limit has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// SIGTERM.
+    pub terminate_at: Mono,
+    /// SIGKILL.
+    pub kill_at: Mono,
 }
 
 /// Something that should not be, or that people should know of.

@@ -83,6 +83,11 @@ pub enum Event {
         /// Its exit code, 128 + n where a signal ended it.
         code: i32,
     },
+    /// The limit of a run has passed, and its program is being ended or has ended for it; before its `Exited`.
+    LimitReached {
+        /// Which run.
+        run: RunId,
+    },
     /// Answer to `ListDirs`.
     DirListing(Vec<DirListed>),
     /// Free space on the file system of the work directory was measured.

@@ -107,7 +107,7 @@ impl Worker {
 
     pub(super) fn end_executor(&mut self, executor: &ExecutorRef, cause: Cause, kill_at: Mono, ctx: &mut Ctx<'_>) {
         let Some(known) = self.executors.get_mut(executor) else { return };
-        if known.process.end(cause, kill_at, ctx.effects) {
+        if known.process.end(cause, ctx.now.mono, kill_at, ctx.effects) {
             self.executor_over(executor, ExecutorRun::ended_by(cause, None), ctx);
         }
     }
@@ -123,6 +123,7 @@ impl Worker {
             memory: known.description.memory,
             cores: known.description.cores,
             append_logs: false,
+            limit: None,
         };
         ctx.effects.push(Effect::Spawn { run: known.process.run, launch: Box::new(launch) });
     }

@@ -38,9 +38,9 @@ mod view;
 
 pub use cleanup::{DirKind, DirListed, DirRef, expired};
 pub use config::{WorkerConfig, WorkerIdentity};
-pub use effect::{Effect, Launch, Trouble, What};
+pub use effect::{Effect, Launch, Limit, Trouble, What};
 pub use event::{Event, Ready, RunId, Timer};
-pub use isolation::isolation_margin;
+pub use isolation::{SIGKILL_HELPS_WITHIN, isolation_margin};
 pub use view::{DriverRunView, ExecutorRunView, RunPhase, WorkerStatus};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +81,8 @@ pub struct Worker {
     reports_armed: bool,
     /// When the isolation of this worker is looked at next.
     isolation_alarm: Option<Mono>,
+    /// The limit that holds for programs that must not outlive the isolation of this worker.
+    limit: Option<Limit>,
     cleanup_armed: bool,
     disk_low: bool,
     decommission: Decommission,
@@ -122,6 +124,7 @@ impl Worker {
             outbox: Outbox::new(),
             reports_armed: false,
             isolation_alarm: None,
+            limit: None,
             cleanup_armed: false,
             disk_low: false,
             decommission: Decommission::No,
@@ -141,6 +144,7 @@ impl Worker {
             return;
         }
         let ctx = &mut Ctx { now, effects };
+        self.isolate_first(&event, ctx);
         match event {
             Event::Start => self.track(ctx, Tracker::start),
             Event::LinkOpened { link } => self.track(ctx, |tracker, now, steps| tracker.opened(now, link, steps)),
@@ -170,6 +174,7 @@ impl Worker {
                 Some(Target::Executor(executor)) => self.executor_exited(&executor, code, ctx),
                 None => {}
             },
+            Event::LimitReached { run } => self.limit_reached(run, ctx),
             Event::DirListing(listing) => self.clean_up(listing, ctx),
             Event::DiskFree(free) => self.disk_measured(free, ctx),
             Event::Decommission => self.decommission_here(ctx),

@@ -84,14 +84,16 @@ impl Process {
         matches!(self.phase, Phase::Starting | Phase::Running { .. })
     }
 
-    /// Ends it: SIGTERM now, SIGKILL at `kill_at`, or earlier if that was wished before. True = there is no process, so
-    /// it is over.
-    pub(super) fn end(&mut self, cause: Cause, kill_at: Mono, effects: &mut Vec<Effect>) -> bool {
+    /// Ends it: SIGTERM now, SIGKILL at `kill_at`, or earlier if that was wished before; only that if it is time for it.
+    /// True = there is no process, so it is over.
+    pub(super) fn end(&mut self, cause: Cause, now: Mono, kill_at: Mono, effects: &mut Vec<Effect>) -> bool {
         let first = self.ending.is_none();
         let ending = self.ending.get_or_insert(Ending { cause, kill_at, killed_at: None });
         let sooner = kill_at < ending.kill_at;
         ending.kill_at = ending.kill_at.min(kill_at);
-        if matches!(self.phase, Phase::Running { .. }) {
+        if now >= ending.kill_at {
+            self.kill_due(now, effects);
+        } else if matches!(self.phase, Phase::Running { .. }) {
             if first {
                 effects.push(Effect::Terminate { run: self.run });
             }
@@ -100,6 +102,11 @@ impl Process {
             }
         }
         !self.is_live()
+    }
+
+    /// Somebody else has seen to its end.
+    pub(super) fn ended_without_us(&mut self, cause: Cause, now: Mono) {
+        self.ending.get_or_insert(Ending { cause, kill_at: now, killed_at: Some(now) });
     }
 
     /// Its process runs. One that was to be ended meanwhile is ended now.

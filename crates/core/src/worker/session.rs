@@ -50,7 +50,6 @@ impl Worker {
         self.outbox.forget_sent();
         self.send_reports(ctx);
         self.watch_cleanup(ctx);
-        self.watch_isolation(ctx);
     }
 
     fn registration(&self, link: LinkId, master_address: String) -> RegisterWorker {
@@ -107,6 +106,7 @@ impl Worker {
                 if self.tracker.session() != Some(link) {
                     self.worker_timeout = before;
                 }
+                self.renew_limit(ctx);
             }
             MasterToWorker::Standby { leader } => {
                 self.track(ctx, |tracker, now, steps| tracker.standby(now, link, leader.as_ref(), steps));
@@ -117,7 +117,10 @@ impl Worker {
             MasterToWorker::Reconnect => {
                 self.track(ctx, |tracker, now, steps| tracker.unknown_session(now, link, steps));
             }
-            MasterToWorker::HeartbeatSeen => self.tracker.heartbeat_seen(link),
+            MasterToWorker::HeartbeatSeen => {
+                self.tracker.heartbeat_seen(link);
+                self.renew_limit(ctx);
+            }
             MasterToWorker::Acknowledged { report } if registered => self.acknowledged(report, ctx),
             MasterToWorker::Command(command) if registered => self.commanded(link, command, ctx),
             // From a session that is not, or no longer, the one with the leader.

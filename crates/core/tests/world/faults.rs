@@ -28,6 +28,7 @@ pub(crate) enum Act {
     CrashApp { client: usize, back: u64 },
     CrashWorker { host: usize, back: u64, same_id: bool },
     StopWorker { host: usize, back: u64 },
+    StandStill { host: usize, length: u64 },
     Decommission { host: usize },
     DecommissionHost { host: usize, master: usize },
     Disk { host: usize, low: bool },
@@ -75,7 +76,8 @@ fn faults_of_peers() -> impl Strategy<Value = Act> {
         2 => (client, back.clone()).prop_map(|(client, back)| Act::CrashApp { client, back }),
         4 => (host.clone(), back.clone(), any::<bool>())
             .prop_map(|(host, back, same_id)| Act::CrashWorker { host, back, same_id }),
-        1 => (host.clone(), back).prop_map(|(host, back)| Act::StopWorker { host, back }),
+        1 => (host.clone(), back.clone()).prop_map(|(host, back)| Act::StopWorker { host, back }),
+        2 => (host.clone(), back).prop_map(|(host, length)| Act::StandStill { host, length }),
         1 => host.clone().prop_map(|host| Act::Decommission { host }),
         1 => (host.clone(), master).prop_map(|(host, master)| Act::DecommissionHost { host, master }),
         1 => (host, any::<bool>()).prop_map(|(host, low)| Act::Disk { host, low }),
@@ -143,6 +145,7 @@ impl World {
                 self.worker_is_told(host, Event::Stop);
                 self.agenda.after(millis(30_000 + back), Happening::WorkerStarts { host, same_id: false });
             }
+            Act::StandStill { host, length } => self.stands_still(host, length),
             Act::Decommission { host } => self.worker_is_told(host, Event::Decommission),
             Act::DecommissionHost { host, master } => {
                 self.asks(master, ClientRequest::DecommissionHosts { hosts: vec![host_name(host)] });

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tanist_core::ids::{Attempt, ClusterId, DriverId, ExecutorRef, Incarnation, Term, WorkerId};
 use tanist_core::model::OnIsolation;
 use tanist_core::msg::{MasterToWorker, WorkerCommand};
+use tanist_core::time::Mono;
 use tanist_core::tracking::{self, LinkId};
-use tanist_core::worker::{Effect, Event, Ready, RunId, What, Worker};
+use tanist_core::worker::{Effect, Event, Limit, Ready, RunId, What, Worker};
 
 use crate::net::{Cargo, Process, Who};
 use crate::settings;
@@ -26,23 +27,29 @@ pub(crate) struct Host {
     pub(crate) id: WorkerId,
     /// On its disk.
     saved: Option<(Term, ClusterId)>,
-    runs: BTreeMap<RunId, Run>,
+    pub(crate) runs: BTreeMap<RunId, Run>,
     spawned: u64,
     pub(crate) stopping: bool,
+    /// The process does not run before this moment.
+    pub(crate) still_until: Mono,
 }
 
 /// A run that the machine has asked for and not forgotten.
 #[derive(Debug, Clone)]
-struct Run {
+pub(crate) struct Run {
     work: Work,
-    program: Option<Program>,
+    pub(crate) program: Option<Program>,
+    /// As its keeper knows it.
+    pub(crate) limit: Option<Limit>,
 }
 
 /// A program that runs.
 #[derive(Debug, Clone, Copy)]
-struct Program {
-    serial: u64,
-    heeds_sigterm: bool,
+pub(crate) struct Program {
+    pub(crate) serial: u64,
+    pub(crate) heeds_sigterm: bool,
+    /// It was ended for its limit.
+    pub(crate) at_limit: bool,
 }
 
 /// What a run is a run of.
@@ -55,7 +62,8 @@ pub(crate) enum Work {
 impl Host {
     pub(crate) fn new(host: usize) -> Self {
         let id = settings::worker_id(host, 0);
-        Self { life: 0, machine: None, id, saved: None, runs: BTreeMap::new(), spawned: 0, stopping: false }
+        let (runs, still_until) = (BTreeMap::new(), Mono(0));
+        Self { life: 0, machine: None, id, saved: None, runs, spawned: 0, stopping: false, still_until }
     }
 
     /// What really runs here.
@@ -78,6 +86,7 @@ impl World {
         }
         known.life += 1;
         known.stopping = false;
+        known.still_until = Mono(0);
         if !same_id {
             known.id = settings::worker_id(host, known.life);
             known.saved = None;
@@ -106,8 +115,12 @@ impl World {
     }
 
     pub(crate) fn worker_event(&mut self, host: usize, life: u32, event: Event) {
-        if self.hosts[host].life == life {
-            self.worker_handles(host, event);
+        if self.hosts[host].life != life {
+            return;
+        }
+        match event {
+            Event::FromMaster { link, message } => self.worker_hears(host, link, message),
+            event => self.worker_handles(host, event),
         }
     }
 
@@ -118,6 +131,9 @@ impl World {
     }
 
     pub(crate) fn worker_hears(&mut self, host: usize, link: LinkId, message: MasterToWorker) {
+        if self.is_still(host) {
+            return self.worker_handles(host, Event::FromMaster { link, message });
+        }
         let MasterToWorker::Command(command) = &message else {
             return self.worker_handles(host, Event::FromMaster { link, message });
         };
@@ -132,6 +148,10 @@ impl World {
     }
 
     pub(crate) fn worker_handles(&mut self, host: usize, event: Event) {
+        if self.is_still(host) {
+            let (process, until) = (self.worker_process(host), self.hosts[host].still_until);
+            return self.agenda.at(until, Happening::Worker { process, event });
+        }
         let now = self.agenda.now();
         let life = self.hosts[host].life;
         let Some(machine) = self.hosts[host].machine.as_mut() else { return };
@@ -160,10 +180,12 @@ impl World {
             Effect::Send { link, message } => self.send_up(process, link, Cargo::FromWorker(message)),
             Effect::SaveTerm { term, cluster } => self.hosts[host].saved = Some((term, cluster)),
             Effect::Prepare { run, what } => self.prepares(host, run, what),
-            Effect::Spawn { run, .. } => {
+            Effect::Spawn { run, launch } => {
+                self.keeper_hears(process, run, launch.limit);
                 let wait = self.moment(50);
                 self.agenda.after(wait, Happening::Spawns { process, run });
             }
+            Effect::Limit { run, limit } => self.keeper_hears(process, run, Some(limit)),
             Effect::Terminate { run } => {
                 let program = self.hosts[host].runs.get(&run).and_then(|run| run.program);
                 if let Some(program) = program.filter(|program| program.heeds_sigterm) {
@@ -173,8 +195,7 @@ impl World {
             }
             Effect::Kill { run } => {
                 if let Some(program) = self.hosts[host].runs.get(&run).and_then(|run| run.program) {
-                    let wait = self.moment(20);
-                    self.agenda.after(wait, Happening::Exits { process, run, serial: program.serial, code: 137 });
+                    self.is_killed(process, run, program.serial);
                 }
             }
             Effect::Forget { run } => drop(self.hosts[host].runs.remove(&run)),
@@ -200,7 +221,7 @@ impl World {
             }
             What::Executor { executor, .. } => Work::Executor(executor),
         };
-        self.hosts[host].runs.insert(run, Run { work, program: None });
+        self.hosts[host].runs.insert(run, Run { work, program: None, limit: None });
         let event = if self.one_in(20) {
             Event::PrepareFailed { run, message: "the artifact could not be fetched".to_owned() }
         } else {
@@ -210,19 +231,22 @@ impl World {
         self.worker_later(host, wait, event);
     }
 
-    pub(crate) fn spawns(&mut self, (who, life): Process, run: RunId) {
-        let Who::Worker(host) = who else { return };
+    pub(crate) fn spawns(&mut self, process: Process, run: RunId) {
+        let (Who::Worker(host), life) = process else { return };
         if self.hosts[host].life != life || !self.hosts[host].runs.contains_key(&run) {
             return;
         }
-        if self.one_in(20) {
+        if self.is_still(host) {
+            return self.agenda.at(self.hosts[host].still_until, Happening::Spawns { process, run });
+        }
+        if self.one_in(20) || self.is_too_late(self.hosts[host].runs[&run].limit) {
             let event = Event::StartFailed { run, message: "no such program".to_owned() };
             return self.worker_handles(host, event);
         }
         let heeds_sigterm = !self.one_in(4);
         let known = &mut self.hosts[host];
         known.spawned += 1;
-        let program = Program { serial: known.spawned, heeds_sigterm };
+        let program = Program { serial: known.spawned, heeds_sigterm, at_limit: false };
         let Some(started) = known.runs.get_mut(&run) else { return };
         started.program = Some(program);
         let work = started.work.clone();
@@ -238,10 +262,10 @@ impl World {
             return;
         }
         let Some(known) = self.hosts[host].runs.get_mut(&run) else { return };
-        if known.program.take_if(|program| program.serial == serial).is_some() {
+        if let Some(program) = known.program.take_if(|program| program.serial == serial) {
             let work = known.work.clone();
             self.observe_program_ended(host, &work);
-            self.worker_handles(host, Event::Exited { run, code });
+            self.tells_end(host, run, program.at_limit, code);
         }
     }
 

@@ -19,6 +19,7 @@ mod agenda;
 mod clients;
 mod faults;
 mod hosts;
+mod keepers;
 mod ledger;
 mod masters;
 mod net;

@@ -102,7 +102,8 @@ impl World {
         }
         let leader = leader_info(master, office.term.clone());
         let who = settings::listens_at(endpoint);
-        let finding = if self.net.is_cut(who, master) {
+        let still = matches!(who, Who::Worker(host) if self.is_still(host));
+        let finding = if still || self.net.is_cut(who, master) {
             Finding::Silent
         } else if self.is_meant(who, peer) {
             Finding::Alive

@@ -13,6 +13,7 @@ use tanist_core::{app, master, worker};
 use crate::agenda::Agenda;
 use crate::clients::{CLIENTS, Client};
 use crate::hosts::{HOSTS, Host};
+use crate::keepers::AtLimit;
 use crate::ledger::Ledger;
 use crate::masters::{MASTERS, MasterProcess};
 use crate::net::{Cargo, Net, Process, Side, Who};
@@ -67,6 +68,7 @@ pub(crate) enum Happening {
     Worker { process: Process, event: worker::Event },
     Spawns { process: Process, run: RunId },
     Exits { process: Process, run: RunId, serial: u64, code: i32 },
+    Limit { process: Process, run: RunId, what: AtLimit },
     AppStarts { client: usize },
     App { process: Process, event: app::Event },
 }
@@ -131,6 +133,7 @@ impl World {
             Happening::Worker { process: (Who::Worker(host), life), event } => self.worker_event(host, life, event),
             Happening::Spawns { process, run } => self.spawns(process, run),
             Happening::Exits { process, run, serial, code } => self.exits(process, run, serial, code),
+            Happening::Limit { process, run, what } => self.limit_comes(process, run, what),
             Happening::AppStarts { client } => self.app_starts(client),
             Happening::App { process: (Who::App(client), life), event } => self.app_event(client, life, event),
             Happening::Worker { process, .. } | Happening::App { process, .. } => {

@@ -1,8 +1,8 @@
 //! The keeper: a small process between the worker and one program, so that nothing of the program outlives either.
 //!
-//! It reads its order as the first line of standard input; the rest of that pipe is control: `T` and `K` signal the
-//! program, and the end of the pipe means that the worker died or let go, and kills everything at once. It is a child
-//! subreaper, so that even a descendant that made itself a daemon becomes its child and is found. If the keeper itself
+//! It reads its order as the first line of standard input; the rest of that pipe is control ([`super::control`]): it signals
+//! the program, names until when it may run, and its end means that the worker died or let go, and kills everything at
+//! once. The keeper is a child subreaper, so that even a descendant that made itself a daemon becomes its child and is found. If the keeper itself
 //! is killed, the kernel kills the program (the launcher armed the death signal; it follows the *thread* that forked,
 //! which is the keeper's main thread and lives as long as the keeper).
 //!
@@ -18,23 +18,22 @@ use std::{
         },
     },
     process::{Command, ExitCode, ExitStatus, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::Ordering,
     thread,
 };
 
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, WaitOptions, getpid, kill_process_group, set_child_subreaper, setsid, wait},
+    process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, setsid, wait},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    descendants::{clear_descendants, kill_descendants},
+    control::{Ear, Standing, Warden},
+    descendants::clear_descendants,
+    host::boottime_ms,
     output::{Output, Pump},
-    wire::{CONTROL_KILL, CONTROL_TERM, KeeperSpec, LauncherSpec, READY, Report, SELF_EXE, StartFailure},
+    wire::{KeeperSpec, LauncherSpec, READY, Report, SELF_EXE, StartFailure},
 };
 
 pub use super::{
@@ -68,7 +67,7 @@ fn report(report: &Report) {
 
 struct Running {
     main: Pid,
-    main_ended: Arc<AtomicBool>,
+    standing: Standing,
     pumps: Vec<Pump>,
 }
 
@@ -77,23 +76,27 @@ fn start() -> Result<Running, StartFailure> {
     setsid().map_err(StartFailure::step("make a session"))?;
     set_child_subreaper(Some(getpid())).map_err(StartFailure::step("become subreaper"))?;
     survive_signals().map_err(StartFailure::step("handle signals"))?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line).map_err(StartFailure::step("read its order"))?;
+    let mut ear = Ear::new();
+    let line = ear.order().map_err(StartFailure::step("read its order"))?;
     let spec: KeeperSpec = serde_json::from_str(&line).map_err(StartFailure::step("parse its order"))?;
     let (stdout, stdout_pump) = Output::open(&spec.stdout, None)?.into_parts();
     let (stderr, stderr_pump) = Output::open(&spec.stderr, spec.header.as_deref())?.into_parts();
 
+    // A worker that stood still may have given the order long ago.
+    if spec.limit.is_some_and(|limit| limit.has_passed(boottime_ms())) {
+        return Err(StartFailure::step("start it in time")("the time until when it may run has passed"));
+    }
     let (channel, main) = spawn_launcher(&spec, stdout, stderr)?;
-    let main_ended = Arc::new(AtomicBool::new(false));
-    let control_ended = Arc::clone(&main_ended);
+    let standing = Standing::default();
+    let warden = Warden::new(main, standing.clone(), spec.limit);
     // Before the handshake: a launcher stuck on a dead file system must still be killable.
     thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || control(main, &control_ended))
+        .spawn(move || warden.watch(ear))
         .map_err(StartFailure::step("start its control thread"))?;
     handshake(channel, spec)?;
     report(&Report::Started { pid: main.as_raw_pid() });
-    Ok(Running { main, main_ended, pumps: [stdout_pump, stderr_pump].into_iter().flatten().collect() })
+    Ok(Running { main, standing, pumps: [stdout_pump, stderr_pump].into_iter().flatten().collect() })
 }
 
 /// Installs handlers that do nothing. A service manager that signals the whole control group asks the *worker* to
@@ -138,35 +141,10 @@ fn handshake(mut channel: UnixStream, spec: KeeperSpec) -> Result<(), StartFailu
     }
 }
 
-/// Obeys the worker until it is gone. After the main program's end its group number may belong to somebody else and
-/// is left alone; the main thread is clearing up the rest by then anyway.
-fn control(main: Pid, main_ended: &AtomicBool) {
-    let signal_group = |signal| {
-        if !main_ended.load(Ordering::Acquire) {
-            // No such group: it is just ending.
-            let _ = kill_process_group(main, signal);
-        }
-    };
-    for byte in io::stdin().lock().bytes() {
-        match byte {
-            Ok(CONTROL_TERM) => signal_group(Signal::TERM),
-            Ok(CONTROL_KILL) => {
-                signal_group(Signal::KILL);
-                // A program may leave its own group, though not our descent.
-                kill_descendants();
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    signal_group(Signal::KILL);
-    kill_descendants();
-}
-
 impl Running {
     fn see_it_out(self) {
         let status = wait_for(self.main);
-        self.main_ended.store(true, Ordering::Release);
+        self.standing.ended.store(true, Ordering::Release);
         let survivors = clear_descendants();
         // Nobody holds the other ends any more, so the pumps run dry.
         for pump in self.pumps {
@@ -174,7 +152,8 @@ impl Running {
         }
         let signal = status.signal();
         let code = signal.map(|number| SIGNAL_BASE + number).or(status.code()).unwrap_or(SIGNAL_BASE);
-        report(&Report::Exited { code, signal, survivors });
+        let at_limit = self.standing.at_limit.load(Ordering::Acquire);
+        report(&Report::Exited { code, signal, survivors, at_limit });
     }
 }
 

@@ -4,7 +4,7 @@
 //! enough to go: that is decided in the core; the worker's shell calls what is here to carry the decision out.
 //!
 //! ```text
-//! worker ──spec, T, K, EOF──▶ keeper (__keep) ──spec──▶ launcher (__exec) ──exec──▶ the program
+//! worker ──spec, control───▶ keeper (__keep) ──spec──▶ launcher (__exec) ──exec──▶ the program
 //!        ◀─started, exited──         │ child subreaper: whatever the program leaves behind becomes its child
 //! ```
 //!
@@ -20,6 +20,7 @@
 //! | [`host`] | cores, memory, free disk, the clock since boot |
 
 pub mod artifact;
+mod control;
 mod descendants;
 mod download;
 mod error;

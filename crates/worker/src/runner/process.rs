@@ -1,12 +1,16 @@
 //! The worker's handle of one program: start, signal, wait. Dropping it kills the program and all it started.
 
-use std::{collections::BTreeMap, os::fd::OwnedFd, path::PathBuf, process::Stdio};
+use std::{collections::BTreeMap, os::fd::OwnedFd, path::PathBuf, process::Stdio, time::Duration};
 
-use rustix::io::write;
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    io::write,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     task::spawn_blocking,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -14,8 +18,14 @@ use super::{
     descendants::{MARK_VARIABLE, clear_marked},
     keeper::SIGNAL_BASE,
     logs::LogSink,
-    wire::{CONTROL_KILL, CONTROL_TERM, EXEC_SUBCOMMAND, KEEP_SUBCOMMAND, KeeperSpec, Launch, Report, SELF_EXE},
+    wire::{Control, EXEC_SUBCOMMAND, KEEP_SUBCOMMAND, KeeperSpec, Launch, Report, SELF_EXE},
 };
+
+pub use super::wire::Limit;
+
+/// A keeper that does not report the end of a program this long after it was to kill it stands still. Short, because
+/// somebody may count on the end; long enough for a loaded host.
+const KEEPER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// SIGKILL on Linux.
 const KILL_NUMBER: i32 = 9;
@@ -56,6 +66,8 @@ pub struct ProcessSpec {
     pub stderr: LogSink,
     /// Written to standard error's log before the start; see [`super::redact::header`].
     pub header: Option<String>,
+    /// Until when it may run unless a later limit comes in time; none = without end.
+    pub limit: Option<Limit>,
 }
 
 /// How a program ended.
@@ -65,6 +77,8 @@ pub struct Exit {
     pub code: i32,
     /// The signal, if one ended it.
     pub signal: Option<i32>,
+    /// Its keeper had told it to end, because its limit had passed.
+    pub at_limit: bool,
 }
 
 /// A running program and its keeper.
@@ -76,6 +90,7 @@ pub struct Process {
     control: OwnedFd,
     reports: Lines<BufReader<ChildStdout>>,
     keeper: Child,
+    killed_at: Option<Instant>,
     exit: Option<Exit>,
 }
 
@@ -114,7 +129,10 @@ impl Process {
         };
         let control =
             control.into_owned_fd().map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
-        Ok(Self { pid, program, mark, control, reports, keeper: child, exit: None })
+        // A keeper that stands still must not make this process stand still, too.
+        fcntl_setfl(&control, OFlags::NONBLOCK)
+            .map_err(|error| RunnerError::Keeper { binary: keeper.binary.clone(), source: error.into() })?;
+        Ok(Self { pid, program, mark, control, reports, keeper: child, killed_at: None, exit: None })
     }
 
     /// The program's process id; also its group's.
@@ -122,14 +140,21 @@ impl Process {
         self.pid
     }
 
-    /// SIGTERM to the program's process group. Without effect once it has ended.
+    /// SIGTERM to the program's process group, once. Without effect once it has ended.
     pub fn terminate(&self) {
-        self.send(CONTROL_TERM);
+        self.say(Control::Terminate);
     }
 
-    /// SIGKILL to the program and everything it started, wherever that went. Without effect once it has ended.
-    pub fn kill(&self) {
-        self.send(CONTROL_KILL);
+    /// SIGKILL to the program and everything it started, wherever that went. Without effect once it has ended. A keeper
+    /// that does not do it in time is killed itself, as long as somebody [waits](Self::wait).
+    pub fn kill(&mut self) {
+        self.killed_at.get_or_insert_with(Instant::now);
+        self.say(Control::Kill);
+    }
+
+    /// Until when the program may run from now on.
+    pub fn limit(&self, limit: Limit) {
+        self.say(Control::Limit(limit));
     }
 
     /// Waits until the program has ended and nothing it started is left. May be cancelled and called again, also
@@ -138,12 +163,12 @@ impl Process {
         if let Some(exit) = self.exit {
             return exit;
         }
-        let exit = match next_report(&mut self.reports).await {
-            Some(Report::Exited { code, signal, survivors }) => {
+        let exit = match self.last_report().await {
+            Some(Report::Exited { code, signal, survivors, at_limit }) => {
                 if survivors > 0 {
                     tracing::warn!(pid = self.pid, program = %self.program, survivors, "processes survive SIGKILL");
                 }
-                Exit { code, signal }
+                Exit { code, signal, at_limit }
             }
             _ => self.after_keeper_lost().await,
         };
@@ -151,6 +176,17 @@ impl Process {
         // Only collects the keeper's own end; tokio does it in the background if this is cancelled.
         let _ = self.keeper.wait().await;
         exit
+    }
+
+    async fn last_report(&mut self) -> Option<Report> {
+        let Some(killed_at) = self.killed_at else { return next_report(&mut self.reports).await };
+        let Ok(report) = timeout_at(killed_at + KEEPER_PATIENCE, next_report(&mut self.reports)).await else {
+            tracing::warn!(pid = self.pid, program = %self.program, "keeper does not kill its program: killing both");
+            // It may have ended in this very moment.
+            let _ = self.keeper.start_kill();
+            return next_report(&mut self.reports).await;
+        };
+        report
     }
 
     /// Somebody killed the keeper. The kernel killed the program with it; what the program had started is found by
@@ -166,12 +202,15 @@ impl Process {
             survivors = survivors.unwrap_or_default(),
             "keeper was killed, and the program with it"
         );
-        Exit { code: SIGNAL_BASE + KILL_NUMBER, signal: Some(KILL_NUMBER) }
+        Exit { code: SIGNAL_BASE + KILL_NUMBER, signal: Some(KILL_NUMBER), at_limit: false }
     }
 
-    fn send(&self, byte: u8) {
-        // Broken pipe: it has ended. Full pipe: thousands of the same are waiting there already.
-        let _ = write(&self.control, &[byte]);
+    fn say(&self, what: Control) {
+        let Ok(mut line) = serde_json::to_vec(&what) else { return };
+        line.push(b'\n');
+        // Broken pipe: it has ended. Full pipe: the keeper stands still. It then hears an older limit and keeps to that, and
+        // is killed if it was to kill.
+        let _ = write(&self.control, &line);
     }
 }
 
@@ -192,6 +231,7 @@ fn keeper_spec(spec: &ProcessSpec, keeper: &KeeperProgram, mark: &str) -> Keeper
         stdout: spec.stdout.clone(),
         stderr: spec.stderr.clone(),
         header: spec.header.clone(),
+        limit: spec.limit,
     }
 }
 

@@ -16,11 +16,6 @@ pub const EXEC_SUBCOMMAND: &str = "__exec";
 /// The running binary itself, even when its file has been replaced by an upgrade meanwhile.
 pub(super) const SELF_EXE: &str = "/proc/self/exe";
 
-/// Control byte: SIGTERM to the program's process group.
-pub(super) const CONTROL_TERM: u8 = b'T';
-/// Control byte: SIGKILL to the program's group and every descendant.
-pub(super) const CONTROL_KILL: u8 = b'K';
-
 /// What the launcher says just before `exec`; a failure of `exec` follows, success is the end of the channel.
 pub(super) const READY: &str = "ready\n";
 
@@ -43,6 +38,36 @@ pub(super) struct KeeperSpec {
     pub(super) stdout: LogSink,
     pub(super) stderr: LogSink,
     pub(super) header: Option<String>,
+    pub(super) limit: Option<Limit>,
+}
+
+/// Worker to keeper, after that.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Control {
+    /// SIGTERM to the program's process group.
+    Terminate,
+    /// SIGKILL to the program's group and every descendant.
+    Kill,
+    /// From now on this limit holds.
+    Limit(Limit),
+}
+
+/// Until when a program may run if nothing more is heard of its worker, in milliseconds since boot, suspended time included
+/// ([`super::host::boottime_ms`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// SIGTERM.
+    pub terminate_at: u64,
+    /// SIGKILL.
+    pub kill_at: u64,
+}
+
+impl Limit {
+    /// Whether the program is to end by now.
+    pub(super) fn has_passed(&self, now: u64) -> bool {
+        now >= self.terminate_at.min(self.kill_at)
+    }
 }
 
 /// Keeper to launcher.
@@ -58,7 +83,7 @@ pub(super) struct LauncherSpec {
 pub(super) enum Report {
     Started { pid: i32 },
     StartFailed { failure: StartFailure },
-    Exited { code: i32, signal: Option<i32>, survivors: usize },
+    Exited { code: i32, signal: Option<i32>, survivors: usize, at_limit: bool },
 }
 
 /// Why a program could not be started; nothing of it runs.

@@ -1,5 +1,5 @@
 //! A binary with nothing but the hidden subcommands of the real one, for the tests of the runner, and `hold`: a
-//! stand-in for a worker, which starts one program, prints its process id and waits to be killed.
+//! stand-in for a worker, which starts one program, with a limit or without, prints its process id and waits to be killed.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 use tanist_worker::runner::{
     keeper::{EXEC_SUBCOMMAND, KEEP_SUBCOMMAND, main_exec, main_keep},
     logs::{LogMode, LogSink},
-    process::{KeeperProgram, Process, ProcessSpec},
+    process::{KeeperProgram, Limit, Process, ProcessSpec},
 };
 
 /// Usage error, as everywhere in the product.
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [KEEP_SUBCOMMAND] => main_keep(),
         [EXEC_SUBCOMMAND] => main_exec(),
-        ["hold", dir, script] => match hold(dir, script) {
+        ["hold", dir, script, limit @ ..] => match hold(dir, script, limit) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
@@ -30,7 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn hold(dir: &str, script: &str) -> io::Result<()> {
+fn hold(dir: &str, script: &str, limit: &[&str]) -> io::Result<()> {
+    let at = |text: &str| text.parse().map_err(io::Error::other);
+    let limit = match limit {
+        [terminate_at, kill_at] => Some(Limit { terminate_at: at(terminate_at)?, kill_at: at(kill_at)? }),
+        _ => None,
+    };
     let sink = |name| LogSink { path: PathBuf::from(dir).join(name), mode: LogMode::Append, rolling: None };
     let spec = ProcessSpec {
         program: "sh".to_owned(),
@@ -41,6 +46,7 @@ fn hold(dir: &str, script: &str) -> io::Result<()> {
         stdout: sink("stdout"),
         stderr: sink("stderr"),
         header: None,
+        limit,
     };
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut process = Process::start(&spec, &KeeperProgram::this_binary()).await.map_err(io::Error::other)?;

@@ -121,6 +121,86 @@ fn a_leader_with_a_shorter_time_out_is_believed() {
     assert!(bench.pass(Duration::from_secs(10)).contains(&Effect::Terminate { run }), "half of 20 s");
 }
 
+/// The limit that the keeper of a run is told at its start, and later.
+fn limits(effects: &[Effect]) -> Vec<Option<Limit>> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Spawn { launch, .. } => Some(launch.limit),
+        Effect::Limit { limit, .. } => Some(Some(*limit)),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn limit(proven: u64) -> Limit {
+    let at = |after| crate::time::Mono(proven + after);
+    Limit { terminate_at: at(45_000), kill_at: at(55_000) }
+}
+
+#[test]
+fn its_keeper_is_told_until_when_it_may_run() {
+    let mut bench = Bench::registered(config());
+    bench.launch_driver(1, fragile());
+    let run = bench.run();
+    bench.now += 5000;
+    assert_eq!(limits(bench.event(Event::Prepared { run, ready: Ready::default() })), [Some(limit(1000))]);
+    bench.now += 5000;
+    assert_eq!(
+        limits(bench.say(MasterToWorker::HeartbeatSeen)),
+        [] as [Option<Limit>; 0],
+        "sent with the registration"
+    );
+    bench.event(Event::Started { run, pid: 1 });
+    bench.now = 16_000;
+    let beat = *bench
+        .alarms
+        .iter()
+        .map(|(_, timer)| timer)
+        .find(|timer| matches!(timer, Timer::Tracking(tracking::Timer::Heartbeat(_))))
+        .unwrap();
+    bench.event(Event::Timer(beat));
+    bench.now += 20;
+    assert_eq!(
+        limits(bench.say(MasterToWorker::HeartbeatSeen)),
+        [Some(limit(16_000))],
+        "from when the heartbeat was sent"
+    );
+
+    let mut bench = Bench::registered(config());
+    bench.launch_driver(1, driver(true));
+    let run = bench.run();
+    assert_eq!(limits(bench.event(Event::Prepared { run, ready: Ready::default() })), [None], "it may run for ever");
+}
+
+#[test]
+fn a_worker_that_wakes_up_late_ends_it_before_anything_else() {
+    let (mut bench, run) = cut_off_at_zero();
+    // Nothing was handled for 50 s; then comes what has waited.
+    bench.now = 51_000;
+    let effects = bench.event(Event::LeaderNotice(leader(OTHER, 2))).to_vec();
+    assert!(is_isolation(&effects[0]) && effects[1] == Effect::Terminate { run }, "{effects:?}");
+
+    let (mut bench, run) = cut_off_at_zero();
+    bench.now = 58_000;
+    let effects = bench.event(Event::LeaderNotice(leader(OTHER, 2))).to_vec();
+    assert!(is_isolation(&effects[0]) && effects[1] == Effect::Kill { run }, "no time for more: {effects:?}");
+}
+
+#[test]
+fn what_its_keeper_has_ended_is_told_by_its_absence_too() {
+    // The keeper was quicker than the alarm, or the worker stood still.
+    for told_of_the_limit in [true, false] {
+        let (mut bench, run) = cut_off_at_zero();
+        bench.now = 51_000;
+        if told_of_the_limit {
+            bench.now = 20_000;
+            assert!(bench.event(Event::LimitReached { run }).iter().all(is_isolation));
+        }
+        let effects = bench.event(Event::Exited { run, code: 143 }).to_vec();
+        assert!(!effects.contains(&Effect::Terminate { run }), "there is nothing to signal any more");
+        assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
+    }
+}
+
 /// Both machines together: the arithmetic of isolation rests on what a suspended leader says.
 #[test]
 fn a_suspended_leader_does_not_answer_heartbeats_as_a_leader_does() {

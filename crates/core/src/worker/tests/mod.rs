@@ -3,6 +3,7 @@
 mod drivers;
 mod executors;
 mod isolation;
+mod overlap;
 mod random;
 mod sessions;
 

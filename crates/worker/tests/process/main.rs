@@ -2,86 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too: they stop at the first surprise")]
 
+mod family;
+mod limits;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     num::NonZeroU64,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use tanist_worker::runner::{
     RunnerError, StartFailure,
-    logs::{LogFiles, LogMode, LogSink, RollWhen, Rolling},
-    process::{Exit, KeeperProgram, Process, ProcessSpec},
+    logs::{LogFiles, LogMode, RollWhen, Rolling},
+    process::{KeeperProgram, Process, ProcessSpec},
     redact::{HeaderOf, header},
 };
-use tempfile::TempDir;
 
-/// Long enough for a few processes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A program that ignores SIGTERM, with a child, a grandchild, and one that made itself a daemon; all write their
-/// process ids, and all ignore SIGTERM too.
-const FAMILY: &str = r#"
-    trap '' TERM
-    echo $$ > "$DIR/main.tmp"
-    (sleep 600 & echo $! > "$DIR/grandchild.tmp"; mv "$DIR/grandchild.tmp" "$DIR/grandchild.pid"; wait) &
-    setsid sh -c 'echo $$ > "$DIR/daemon.tmp"; (sleep 600 & echo $! > "$DIR/orphan.tmp"; mv "$DIR/orphan.tmp" "$DIR/orphan.pid"); mv "$DIR/daemon.tmp" "$DIR/daemon.pid"; exec sleep 600' &
-    mv "$DIR/main.tmp" "$DIR/main.pid"
-    while :; do sleep 1; done
-"#;
-const MEMBERS: [&str; 4] = ["main", "grandchild", "daemon", "orphan"];
-
-fn keeper() -> KeeperProgram {
-    KeeperProgram { binary: PathBuf::from(env!("CARGO_BIN_EXE_tanist-test-keeper")), args: Vec::new() }
-}
-
-fn sink(dir: &Path, name: &str, mode: LogMode) -> LogSink {
-    LogSink { path: dir.join(name), mode, rolling: None }
-}
-
-fn spec(dir: &Path, program: &str, args: &[&str]) -> ProcessSpec {
-    ProcessSpec {
-        program: program.to_owned(),
-        args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        env: [("DIR".to_owned(), dir.display().to_string())].into(),
-        clear_env: false,
-        cwd: dir.to_owned(),
-        stdout: sink(dir, "stdout", LogMode::Append),
-        stderr: sink(dir, "stderr", LogMode::Append),
-        header: None,
-    }
-}
-
-fn shell(dir: &Path, script: &str) -> ProcessSpec {
-    spec(dir, "sh", &["-c", script])
-}
-
-fn text(dir: &TempDir, name: &str) -> String {
-    fs::read_to_string(dir.path().join(name)).unwrap()
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "timed out waiting until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Zombies are gone: somebody else has to reap them.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
-}
-
-fn parent(pid: u32) -> u32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
-}
+use crate::family::{
+    FAMILY, exit, family, hold, is_alive, keeper, parent, shell, signal, sink, spec, survivors, text, until,
+};
 
 /// Zero for a session of another pid namespace, such as the one a test run in a container was started from.
 fn session(pid: u32) -> u32 {
@@ -97,23 +38,6 @@ fn open_files(pid: u32) -> Vec<PathBuf> {
     numbers.iter().filter_map(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()).collect()
 }
 
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
-}
-
-/// Waits until the whole of [`FAMILY`] runs.
-async fn family(dir: &TempDir) -> Vec<u32> {
-    let file = |member: &str| dir.path().join(format!("{member}.pid"));
-    until("the family runs", || MEMBERS.iter().all(|member| file(member).exists())).await;
-    let pids: Vec<u32> = MEMBERS.iter().map(|m| fs::read_to_string(file(m)).unwrap().trim().parse().unwrap()).collect();
-    assert!(pids.iter().all(|&pid| is_alive(pid)));
-    pids
-}
-
-fn survivors(pids: &[u32]) -> Vec<u32> {
-    pids.iter().copied().filter(|&pid| is_alive(pid)).collect()
-}
-
 #[tokio::test]
 async fn exit_codes_and_signals_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,8 +50,8 @@ async fn exit_codes_and_signals_are_told_apart() {
         ("kill -KILL $$", 137, Some(9)),
     ] {
         let mut process = Process::start(&shell(dir.path(), script), &keeper()).await.unwrap();
-        assert_eq!(process.wait().await, Exit { code, signal }, "{script}");
-        assert_eq!(process.wait().await, Exit { code, signal }, "asked again");
+        assert_eq!(process.wait().await, exit(code, signal), "{script}");
+        assert_eq!(process.wait().await, exit(code, signal), "asked again");
     }
 }
 
@@ -138,7 +62,7 @@ async fn ern_06_terminate_is_sigterm_to_the_whole_group() {
     let mut process = Process::start(&shell(dir.path(), script), &keeper()).await.unwrap();
     until("the trap is set", || text(&dir, "stdout").contains("ready")).await;
     process.terminate();
-    assert_eq!(process.wait().await, Exit { code: 5, signal: None });
+    assert_eq!(process.wait().await, exit(5, None));
     assert_eq!(text(&dir, "stdout"), "ready\ntrapped\n");
     process.terminate();
     process.kill();
@@ -154,7 +78,7 @@ async fn drn_08_nothing_survives_kill() {
     let ended = tokio::time::timeout(Duration::from_millis(300), process.wait()).await;
     assert!(ended.is_err(), "it ignores SIGTERM");
     process.kill();
-    assert_eq!(process.wait().await, Exit { code: 137, signal: Some(9) });
+    assert_eq!(process.wait().await, exit(137, Some(9)));
     assert_eq!(survivors(&pids), [0; 0]);
 }
 
@@ -177,7 +101,7 @@ async fn kill_finds_a_program_that_left_its_group() {
     let group = rustix::process::getpgid(Pid::from_raw(process.pid().cast_signed())).unwrap();
     assert_eq!(group.as_raw_pid().cast_unsigned(), parent(process.pid()));
     process.kill();
-    assert_eq!(process.wait().await, Exit { code: 137, signal: Some(9) });
+    assert_eq!(process.wait().await, exit(137, Some(9)));
 }
 
 #[tokio::test]
@@ -190,29 +114,10 @@ async fn dropping_the_handle_kills_everything() {
     until("all are gone", || survivors(&pids).is_empty() && !is_alive(keeper)).await;
 }
 
-struct Holder(Child);
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A stand-in for a worker that runs `script`, and the program's process id.
-fn hold(dir: &TempDir, script: &str) -> (Holder, u32) {
-    let mut command = Command::new(keeper().binary);
-    command.args(["hold", dir.path().to_str().unwrap(), script]).stdout(Stdio::piped());
-    let mut worker = Holder(command.spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(worker.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (worker, line.trim().parse().unwrap())
-}
-
 #[tokio::test]
 async fn kill_9_of_the_worker_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (worker, pid) = hold(&dir, FAMILY);
+    let (worker, pid) = hold(&dir, FAMILY, None);
     let pids = family(&dir).await;
     assert_eq!(pids[0], pid);
     let keeper = parent(pids[0]);
@@ -226,7 +131,7 @@ async fn kill_9_of_the_keeper_takes_the_program_and_its_family() {
     let mut process = Process::start(&shell(dir.path(), FAMILY), &keeper()).await.unwrap();
     let pids = family(&dir).await;
     signal(parent(process.pid()), Signal::KILL);
-    assert_eq!(process.wait().await, Exit { code: 137, signal: Some(9) });
+    assert_eq!(process.wait().await, exit(137, Some(9)));
     until("all are gone", || survivors(&pids).is_empty()).await;
 }
 
@@ -246,13 +151,13 @@ async fn signals_meant_for_the_worker_leave_keeper_and_program_alone() {
     assert_ne!(session(keeper), session(std::process::id()));
     // The program itself reacts to signals as ever: nothing ignored is inherited.
     process.terminate();
-    assert_eq!(process.wait().await, Exit { code: 143, signal: Some(15) });
+    assert_eq!(process.wait().await, exit(143, Some(15)));
 }
 
 #[tokio::test]
 async fn the_kernel_alone_takes_the_program_with_its_keeper() {
     let dir = tempfile::tempdir().unwrap();
-    let (worker, pid) = hold(&dir, "exec sleep 600");
+    let (worker, pid) = hold(&dir, "exec sleep 600", None);
     // The worker is there but cannot do anything, so it is not its sweeping that is seen here.
     signal(worker.0.id(), Signal::STOP);
     signal(parent(pid), Signal::KILL);
