@@ -7,14 +7,14 @@ use tanist_proto::v1;
 
 use support::election::Shared;
 use support::proxy::Proxy;
-use support::{Node, Setup, within};
+use support::{Node, Setup, port, within};
 
 /// A leader that is reached through a proxy, and a standby that follows it.
 async fn followed(directory: &std::path::Path, shared: &Shared) -> (Proxy, Node, Node) {
     let proxy = Proxy::open().await;
     let setup = Setup { shared: shared.clone(), advertised_port: Some(proxy.port), ..Setup::default() };
     let leader = Node::set_up(directory, "m1", setup).await;
-    proxy.lead_to(leader.address.rsplit_once(':').unwrap().1.parse().unwrap());
+    proxy.lead_to(port(&leader.address));
     leader.alive().await;
     let standby = Node::sharing(directory, "m2", shared).await;
     standby.does("waits: m1 leads in term 0.1").await;
@@ -86,7 +86,7 @@ async fn a_leader_that_was_never_heard_is_left_to_its_lease() {
     let standby = Node::sharing(directory.path(), "m2", &shared).await;
     standby.does("waits for the lease of the former leader m1 to end").await;
     // Its address may merely be wrong. It is right from here on.
-    proxy.lead_to(leader.address.rsplit_once(':').unwrap().1.parse().unwrap());
+    proxy.lead_to(port(&leader.address));
     proxy.listen().await;
     heard(&standby).await;
     assert_eq!(shared.depositions(), []);
@@ -102,7 +102,7 @@ async fn another_master_at_the_leaders_address_is_not_the_leader() {
     leader.alive().await;
     let elsewhere = tempfile::tempdir().unwrap();
     let other = Node::start(elsewhere.path(), "m3").await;
-    proxy.lead_to(other.address.rsplit_once(':').unwrap().1.parse().unwrap());
+    proxy.lead_to(port(&other.address));
     let standby = Node::sharing(directory.path(), "m2", &shared).await;
     standby.does("waits: m1 leads in term 0.1, but is not heard from here").await;
     proxy.refuse();

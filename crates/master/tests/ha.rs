@@ -2,7 +2,7 @@
 
 mod support;
 
-use tanist_core::ids::{ClusterId, Epoch, MasterId};
+use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::time::Wall;
 use tanist_master::{MasterError, Unusable};
 use tanist_proto::v1;
@@ -123,8 +123,8 @@ async fn a_pause_has_bounds_and_a_store_without_it_says_so() {
 }
 
 fn foreign() -> ElectionError {
-    let place = "prefix /tanist/test/v1/".to_owned();
-    ElectionError::ForeignCluster { place, expected: ClusterId::new("ours").unwrap(), found: None }
+    let (expected, found) = ("ours".to_owned(), "theirs".to_owned());
+    ElectionError::OtherCluster { place: "prefix /tanist/test/v1/".to_owned(), expected, found }
 }
 
 fn unusable(election: &TestElection) {
@@ -139,11 +139,10 @@ async fn a_shared_store_that_cannot_be_used_is_waited_for_and_the_reason_is_show
     let directory = tempfile::tempdir().unwrap();
     let setup = Setup { unusable: Unusable::Waits, prepare: unusable, ..Setup::default() };
     let mut node = Node::set_up(directory.path(), "m1", setup).await;
-    let status = node
-        .does("cannot stand: the store at prefix /tanist/test/v1/ belongs to no cluster yet, not to cluster ours")
-        .await;
+    let status =
+        node.does("cannot stand: the store at prefix /tanist/test/v1/ belongs to cluster 'theirs', not 'ours'").await;
     assert_eq!(status.role(), v1::MasterRole::Standby);
-    assert!(status.trouble.unwrap().what.contains("belongs to no cluster yet"), "it is trouble with the store");
+    assert!(status.trouble.unwrap().what.contains("belongs to cluster 'theirs'"), "it is trouble with the store");
     node.alive().await;
     assert!(is_ready(&mut Box::pin(node.service.ended())).is_none(), "the process goes on");
 }
@@ -182,7 +181,7 @@ async fn files_of_this_host_that_cannot_be_used_end_the_process() {
     let mut node = Node::set_up(directory.path(), "m1", setup).await;
     let ended = within("the end", node.service.ended()).await;
     assert!(
-        matches!(ended, Err(MasterError::Election { source: ElectionError::ForeignCluster { .. }, .. })),
+        matches!(ended, Err(MasterError::Election { source: ElectionError::OtherCluster { .. }, .. })),
         "{ended:?}"
     );
 }

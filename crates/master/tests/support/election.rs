@@ -15,12 +15,15 @@ use tanist_store::{
     Resignation, Standing, Tenure, Trouble, clock,
 };
 
+/// By whom, which term, and on what grounds.
+pub(crate) type Deposition = (MasterId, Term, String);
+
 /// What the masters of one test share beside the store.
 #[derive(Clone, Default)]
 pub(crate) struct Shared {
     intent: watch::Sender<Intent>,
-    /// Who deposed which term, and on what grounds, once per test; `None` = this store knows no such thing.
-    deposed: Option<Arc<Mutex<Vec<(MasterId, Term, String)>>>>,
+    /// Depositions, at most one per test; `None` = this store knows no such thing.
+    deposed: Option<Arc<Mutex<Vec<Deposition>>>>,
 }
 
 impl Shared {
@@ -41,7 +44,7 @@ impl Shared {
         self.intent.send_modify(|intent| *intent = intent.handing_over(handover, now));
     }
 
-    pub(crate) fn depositions(&self) -> Vec<(MasterId, Term, String)> {
+    pub(crate) fn depositions(&self) -> Vec<Deposition> {
         self.deposed.as_ref().map(|deposed| deposed.lock().unwrap().clone()).unwrap_or_default()
     }
 }

@@ -112,6 +112,11 @@ impl Node {
         self.service.handle()
     }
 
+    /// The port of an address.
+    pub(crate) fn port(address: &str) -> u16 {
+        address.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
     pub(crate) fn channel(&self) -> Channel {
         channel(&self.address)
     }
@@ -173,6 +178,11 @@ impl Node {
         let ClientReply::Submitted { driver } = reply else { panic!("{reply:?}") };
         driver
     }
+}
+
+/// The port of an address.
+pub(crate) fn port(address: &str) -> u16 {
+    address.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 pub(crate) fn channel(address: &str) -> Channel {
