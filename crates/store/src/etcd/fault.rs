@@ -6,8 +6,6 @@
 
 mod transport;
 
-use std::time::Duration;
-
 use tonic::{Code, Status};
 
 use crate::error::{CommitError, ForeignStore, StoreError};
@@ -84,10 +82,9 @@ impl Fault {
         Self { kind: Kind::NotSent, text: format!("etcd at {endpoint}: {words}") }
     }
 
-    /// Nothing came back in time.
-    pub(super) fn silence(endpoint: &str, within: Duration) -> Self {
-        let text = format!("etcd at {endpoint}: no answer within {} ms", within.as_millis());
-        Self { kind: Kind::Ambiguous, text }
+    /// Nothing came back in time. How long that was is not said, so that the same trouble has the same text.
+    pub(super) fn silence(endpoint: &str) -> Self {
+        Self { kind: Kind::Ambiguous, text: format!("etcd at {endpoint}: no answer in time") }
     }
 
     /// A stream is over.
@@ -193,9 +190,17 @@ fn reasons() -> [(Code, &'static str, Reason); 15] {
 }
 
 fn of_status(status: &Status) -> (Kind, String) {
-    let found = reasons().into_iter().find(|(code, part, _)| status.code() == *code && status.message().contains(part));
-    match found {
-        Some((_, _, reason)) => (Kind::Refused(reason), status.message().to_owned()),
-        None => transport::explain(status, format!("{:?}: {}", status.code(), status.message())),
-    }
+    let message = status.message();
+    let found = reasons().into_iter().find(|(code, part, _)| status.code() == *code && message.contains(part));
+    let Some((_, _, reason)) = found else {
+        return transport::explain(status, format!("{:?}: {message}", status.code()));
+    };
+    let words = match reason {
+        Reason::WrongLogin => "wrong user name or password",
+        Reason::StaleLogin => "it asks for a user, and none is configured, or the login is not valid any more",
+        Reason::Forbidden => "this user may not read and write below this prefix",
+        Reason::NoSpace => "its database has reached its quota: it has to be compacted, defragmented and disarmed",
+        _ => return (Kind::Refused(reason), message.to_owned()),
+    };
+    (Kind::Refused(reason), format!("{words} ({message})"))
 }

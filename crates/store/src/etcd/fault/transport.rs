@@ -47,7 +47,7 @@ fn words(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(of_tls(error));
     }
-    if let Some(error) = error.downcast_ref::<io::Error>().filter(|error| error.get_ref().is_none()) {
+    if let Some(error) = error.downcast_ref::<io::Error>().filter(|error| !wraps_tls(error)) {
         return of_io(error.kind()).map(str::to_owned);
     }
     let words = match error.to_string().as_str() {
@@ -56,6 +56,10 @@ fn words(error: &(dyn Error + 'static)) -> Option<String> {
         _ => return None,
     };
     Some(words.to_owned())
+}
+
+fn wraps_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|wrapped| wrapped.is::<rustls::Error>())
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<&'static str> {

@@ -87,7 +87,7 @@ impl Endpoint {
         let cell = Arc::clone(&self.state().clients.0[lane as usize]);
         let made = cell.get_or_try_init(|| async {
             let made = timeout(CLIENT_WITHIN, self.make(lane)).await;
-            made.unwrap_or_else(|_| Err(Fault::silence(&self.name, CLIENT_WITHIN))).map_err(Fault::while_preparing)
+            made.unwrap_or_else(|_| Err(Fault::silence(&self.name))).map_err(Fault::while_preparing)
         });
         made.await.cloned()
     }
@@ -136,6 +136,11 @@ impl Endpoint {
     /// It answered. Whether that is news.
     pub(super) fn answered(&self) -> bool {
         self.state().rests_until.take().is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn version(&self) -> Option<String> {
+        self.state().version.clone()
     }
 
     pub(super) fn rests(&self, now: Instant) -> bool {

@@ -32,7 +32,9 @@ const HTTP2: &[u8] = b"h2";
 
 /// What we know better than the other side says: most versions of etcd have one alert for every trouble.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-enum Ours {
+enum Known {
+    #[error("it breaks off the handshake: does it speak TLS?")]
+    NoTls,
     #[error("it asks for a certificate of ours, and none is configured")]
     Missing,
     #[error("it refuses our certificate: that has expired")]
@@ -79,17 +81,18 @@ impl Knock {
     /// # Errors
     /// What the other side, or our own look at its certificate, has against it.
     pub(super) async fn at_the_door(&self) -> io::Result<()> {
-        self.knock().await.map_err(|error| match self.ours(&error) {
-            Some(ours) => io::Error::other(ours),
-            None => error,
-        })
+        self.knock().await.map_err(|error| self.known(&error).map_or(error, io::Error::other))
     }
 
     async fn knock(&self) -> io::Result<()> {
         let connect = TcpStream::connect((self.host.as_str(), self.port));
         let stream = timeout(CONNECT_WITHIN, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
         let handshake = self.connector.connect(self.name.clone(), stream);
-        let mut stream = timeout(TLS_WITHIN, handshake).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let shaken = timeout(TLS_WITHIN, handshake).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        let mut stream = shaken.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => io::Error::other(Known::NoTls),
+            _ => error,
+        })?;
         let mut byte = [0];
         match timeout(FIRST_BYTE_WITHIN, stream.read(&mut byte)).await {
             Ok(read) => read.map(drop),
@@ -98,12 +101,12 @@ impl Knock {
     }
 
     /// Whether our own certificate is what the other side minds.
-    fn ours(&self, error: &io::Error) -> Option<Ours> {
+    fn known(&self, error: &io::Error) -> Option<Known> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         let rustls::Error::AlertReceived(alert) = error else { return None };
         let Some((own, chain)) = self.ours.split_first() else {
             let missed = matches!(alert, AlertDescription::CertificateRequired | AlertDescription::BadCertificate);
-            return missed.then_some(Ours::Missing);
+            return missed.then_some(Known::Missing);
         };
         // Whom they trust is theirs to know; the dates are looked at first, and are all that counts here.
         let roots = Arc::clone(&self.roots);
@@ -113,7 +116,7 @@ impl Knock {
             matches!(error, CertificateError::Expired | CertificateError::ExpiredContext { .. })
         };
         let expired = matches!(verdict, Err(rustls::Error::InvalidCertificate(error)) if expired(&error));
-        expired.then_some(Ours::Expired)
+        expired.then_some(Known::Expired)
     }
 }
 

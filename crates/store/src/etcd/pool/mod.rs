@@ -344,7 +344,7 @@ impl Pool {
         let result = match timeout(within, answer).await {
             Ok(Ok(answer)) => return self.see(at, answer.header()).map(|()| answer),
             Ok(Err(error)) => Fault::of(&endpoint.name, &error),
-            Err(_) => Fault::silence(&endpoint.name, within),
+            Err(_) => Fault::silence(&endpoint.name),
         };
         if result.is_endpoints() {
             self.failed(at);
@@ -420,10 +420,9 @@ impl Pool {
         W: Fn(Client) -> F,
     {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let within = left();
-        let Ok(client) = timeout(within, self.client_at(at, lane)).await else {
+        let Ok(client) = timeout(left(), self.client_at(at, lane)).await else {
             self.failed(at);
-            return Err(Fault::silence(self.name(at), within).while_preparing());
+            return Err(Fault::silence(self.name(at)).while_preparing());
         };
         let answer = self.ask(at, left(), work(client?)).await?;
         let endpoint = &self.endpoints[at.0];
@@ -449,7 +448,11 @@ impl Pool {
     /// The endpoints in the order in which they are worth asking: round the ring from the current one, those that have
     /// failed lately behind the others.
     fn order(&self) -> Vec<At> {
-        let (count, first, now) = (self.endpoints.len(), self.current.load(Ordering::Acquire), Instant::now());
+        self.order_at(Instant::now())
+    }
+
+    fn order_at(&self, now: Instant) -> Vec<At> {
+        let (count, first) = (self.endpoints.len(), self.current.load(Ordering::Acquire));
         let ring = (0..count).map(|step| (first + step) % count);
         let (mut order, resting): (Vec<usize>, Vec<usize>) = ring.partition(|at| !self.endpoints[*at].rests(now));
         order.extend(resting);

@@ -59,8 +59,7 @@ async fn outcome(etcd: &Etcd, ca: &Authority, client: Option<Signed>) -> Result<
     let mut options = EtcdOptions::new(etcd.endpoints(), "test");
     let identity = client.map(|client| (client.pem.into_bytes(), client.key.into_bytes()));
     options.tls = Some(EtcdTls { ca: ca.pem.clone().into_bytes(), identity, server_name: None });
-    let brief = Call::READ.within(Duration::from_secs(1), Duration::from_millis(500));
-    look(&Pool::new(&options).unwrap(), brief).await
+    look(&Pool::new(&options).unwrap(), ONE_ROUND).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,9 +67,67 @@ async fn certificates_are_told_apart() {
     let directory = tempfile::tempdir().unwrap();
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let etcd = etcd(directory.path(), &ours.sign("127.0.0.1", VALID), &ours);
-    println!("{:?}", outcome(&etcd, &ours, Some(ours.sign("master", VALID))).await);
-    println!("{:?}", outcome(&etcd, &ours, Some(ours.sign("master", EXPIRED))).await);
-    println!("{:?}", outcome(&etcd, &ours, Some(other.sign("master", VALID))).await);
-    println!("{:?}", outcome(&etcd, &ours, None).await);
-    println!("{:?}", outcome(&etcd, &other, None).await);
+    let good = || Some(ours.sign("master", VALID));
+    assert_eq!(outcome(&etcd, &ours, good()).await.unwrap(), 0);
+    let (expired, foreign) = (Some(ours.sign("master", EXPIRED)), Some(other.sign("master", VALID)));
+    for (authority, client, expected) in [
+        (&ours, expired, "it refuses our certificate: that has expired"),
+        (&ours, foreign, "it refuses our certificate: "),
+        (&ours, None, "it asks for a certificate of ours, and none is configured"),
+        (&other, good(), "its certificate is not signed by any of the authorities that are trusted here"),
+    ] {
+        let (kind, text) = fault(outcome(&etcd, authority, client).await);
+        assert_eq!(kind, Kind::NotSent, "{text}");
+        assert!(text.starts_with(&format!("etcd at {}: {expected}", etcd.endpoints()[0])), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_of_etcd_are_looked_at() {
+    let ours = Authority::new("ours");
+    for (name, expires, expected) in [
+        ("127.0.0.1", EXPIRED, "its certificate has expired"),
+        ("etcd.example", VALID, "its certificate is for another name than 127.0.0.1, for "),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let etcd = etcd(directory.path(), &ours.sign(name, expires), &ours);
+        let (kind, text) = fault(outcome(&etcd, &ours, Some(ours.sign("master", VALID))).await);
+        assert_eq!(kind, Kind::NotSent, "{text}");
+        assert!(text.starts_with(&format!("etcd at {}: {expected}", etcd.endpoints()[0])), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_without_tls_is_found_out() {
+    let etcd = Etcd::start(1).unwrap();
+    let mut options = EtcdOptions::new(vec![etcd.endpoints()[0].replace("http:", "https:")], "test");
+    let ca = Authority::new("ours").pem.into_bytes();
+    options.tls = Some(EtcdTls { ca, identity: None, server_name: None });
+    let (kind, text) = fault(look(&Pool::new(&options).unwrap(), ONE_ROUND).await);
+    assert_eq!(kind, Kind::NotSent, "{text}");
+    assert!(text.contains("speak TLS?"), "{text}");
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_before_anything_is_connected() {
+    let authority = Authority::new("ours");
+    let client = authority.sign("master", VALID);
+    let broken = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n".to_owned();
+    let options = |ca: &str, identity: Option<(&str, &str)>| {
+        let identity = identity.map(|(pem, key)| (pem.into(), key.into()));
+        let tls = Some(EtcdTls { ca: ca.into(), identity, server_name: None });
+        EtcdOptions { tls, ..EtcdOptions::new(vec!["https://127.0.0.1:1".to_owned()], "test") }
+    };
+    assert!(Pool::new(&options(&authority.pem, Some((&client.pem, &client.key)))).is_ok());
+    let other = authority.sign("other", VALID);
+    for (ca, identity) in [
+        ("", None),
+        (&*broken, None),
+        (&*authority.pem, Some((&*broken, &*client.key))),
+        (&*authority.pem, Some((&*client.pem, "none"))),
+        (&*authority.pem, Some((&*client.pem, &*other.key))),
+    ] {
+        let error = Pool::new(&options(ca, identity)).unwrap_err();
+        assert!(error.field.starts_with("tls"), "{error}");
+    }
 }
