@@ -9,9 +9,7 @@ use tokio::time::timeout;
 
 use tanist_core::ids::Epoch;
 use tanist_store::conformance::{Harness, candidate, eventually, lead, member, refusal};
-use tanist_store::{
-    Candidate, ElectionError, Handover, LeaderElection, MemberRecord, Resignation, Standing, clock,
-};
+use tanist_store::{Candidate, ElectionError, Handover, LeaderElection, MemberRecord, Resignation, Standing, clock};
 
 use support::{Cluster, SOON, TTL, is_held, is_lost, shared_etcd, stand, standing, trouble, won};
 
@@ -86,10 +84,8 @@ async fn a_dropped_store_says_nothing() {
     assert_eq!(standby.members().await.unwrap().len(), 1);
     let known = timeout(SOON, standby.leader().wait_for(|leader| leader.as_ref() == Some(&term))).await.map(drop);
     known.expect("the key is still there");
-    eventually("both keys go with the lease", SOON, || async {
-        standby.members().await.ok().filter(Vec::is_empty)
-    })
-    .await;
+    eventually("both keys go with the lease", SOON, || async { standby.members().await.ok().filter(Vec::is_empty) })
+        .await;
     assert_eq!(shared_etcd().admin().get(&cluster.key("ha/leader")).unwrap(), None);
 }
 

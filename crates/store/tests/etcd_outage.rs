@@ -131,9 +131,8 @@ async fn the_loss_of_one_member_of_etcd_changes_no_leader() {
         etcd.restart(member).unwrap();
     }
     // Two leases long nothing is lost.
-    let over = timeout(LONGER_TTL * 2, leader.tenure.standing.clone().wait_for(|standing| !is_held(standing)))
-        .await
-        .map(drop);
+    let over =
+        timeout(LONGER_TTL * 2, leader.tenure.standing.clone().wait_for(|standing| !is_held(standing))).await.map(drop);
     assert!(over.is_err(), "{:?}", leader.tenure.standing.borrow());
     assert!(!campaign.is_finished());
 }
@@ -202,8 +201,7 @@ async fn a_wrong_password_is_named() {
     let prefix = cluster.options.prefix.clone();
     etcd.admin().enable_auth("secret", &[("tanist", "word", &prefix)]).unwrap();
     let login = |password: &str| {
-        let credentials =
-            tanist_store::etcd::Credentials { user: "tanist".to_owned(), password: password.to_owned() };
+        let credentials = tanist_store::etcd::Credentials { user: "tanist".to_owned(), password: password.to_owned() };
         EtcdOptions { credentials: Some(credentials), ..cluster.options.clone() }
     };
     let store = EtcdStore::open(login("wrong")).unwrap();
