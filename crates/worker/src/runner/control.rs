@@ -55,7 +55,7 @@ impl Ear {
     /// The first line: the order. Waits for it.
     pub(super) fn order(&mut self) -> io::Result<String> {
         loop {
-            match self.hear(LOOK_EVERY_MS)? {
+            match self.hear(None)? {
                 Heard::Line(line) => return Ok(line),
                 Heard::Nothing => {}
                 Heard::End => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -63,16 +63,17 @@ impl Ear {
         }
     }
 
-    /// The next line, if it comes within so many milliseconds.
-    fn hear(&mut self, within_ms: u64) -> io::Result<Heard> {
+    /// The next line, if it comes within so many milliseconds; none = however long it takes.
+    fn hear(&mut self, within_ms: Option<u64>) -> io::Result<Heard> {
         let stdin = io::stdin();
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
                 return Ok(Heard::Line(String::from_utf8_lossy(&line).into_owned()));
             }
-            let wait = Timespec::try_from(Duration::from_millis(within_ms)).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)], Some(&wait)) {
+            let wait = within_ms.map(|ms| Timespec::try_from(Duration::from_millis(ms)));
+            let wait = wait.transpose().map_err(io::Error::other)?;
+            match poll(&mut [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)], wait.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => return Ok(Heard::Nothing),
                 Ok(_) => {}
                 Err(error) => return Err(error.into()),
@@ -135,15 +136,15 @@ impl Warden {
         }
     }
 
-    /// How long there is nothing to be done.
-    fn wait_ms(&self, now: u64) -> u64 {
-        let next = match self.limit {
-            None => return LOOK_EVERY_MS,
-            Some(_) if self.killed => return LOOK_EVERY_MS,
-            Some(limit) if self.terminated => limit.kill_at,
-            Some(limit) => limit.terminate_at,
+    /// How long there is nothing to be done, unless something is heard.
+    fn wait_ms(&self, now: u64) -> Option<u64> {
+        let limit = self.limit?;
+        let next = match (self.killed, self.terminated) {
+            (true, _) => return Some(LOOK_EVERY_MS),
+            (false, true) => limit.kill_at,
+            (false, false) => limit.terminate_at.min(limit.kill_at),
         };
-        next.saturating_sub(now).min(LOOK_EVERY_MS)
+        Some(next.saturating_sub(now).min(LOOK_EVERY_MS))
     }
 
     fn look_at_limit(&mut self, now: u64) {
