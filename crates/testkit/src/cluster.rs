@@ -130,6 +130,9 @@ impl Cluster {
         let words = ["--masters", &masters, "--cores", &cores, "--memory", self.shape.memory];
         arguments.extend(words.map(str::to_owned));
         arguments.extend(["--work-dir".to_owned(), work.to_string_lossy().into_owned()]);
+        // Not in the system's directory for temporary files, where a worker that is killed leaves it behind.
+        let scratch = self.directory.path().join("scratch");
+        arguments.extend(["--local-dirs".to_owned(), scratch.to_string_lossy().into_owned()]);
         let own_id = self.shape.worker_flags.contains(&"--id");
         arguments.extend(id.filter(|_| !own_id).into_iter().flat_map(|id| ["--id".to_owned(), id.to_owned()]));
         arguments.extend(self.shape.worker_flags.iter().map(|&flag| flag.to_owned()));
