@@ -156,6 +156,10 @@ impl CommitLoop {
         }
         while self.errands.try_join_next().is_some() {}
         for input in inputs.drain(..) {
+            // Heartbeats are answered at once, and workers take such an answer for a leader's: so not past the deadline or the
+            // end of the term, even if this process stood still while they waited.
+            self.look_at_standing();
+            self.leave_if_asked();
             self.hear(input);
         }
         if listening {
