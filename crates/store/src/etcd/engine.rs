@@ -62,7 +62,8 @@ impl Engine {
             start = start.max(behind(self.pool.keys().full(after)));
         }
         loop {
-            let keys = limit.get().min(self.page.load(Ordering::Relaxed));
+            let most = self.page.load(Ordering::Relaxed);
+            let keys = limit.get().min(most);
             let mut found = match self.range(&start, &end, at, keys).await {
                 Err(fault) if fault.is_reason(&Reason::AnswerTooLarge) && keys > 1 => {
                     self.page.store((keys / PAGE_STEP).max(1), Ordering::Relaxed);
@@ -72,7 +73,7 @@ impl Engine {
                 Ok(found) => found,
             };
             let (more, found) = (found.more(), found.take_kvs());
-            self.page.store(next_page(keys, &found), Ordering::Relaxed);
+            self.page.store(next_page(most, &found), Ordering::Relaxed);
             let last = found.last().map(|last| behind(last.key().to_vec()));
             let items = items(self.pool.keys(), found);
             match last {
@@ -207,11 +208,14 @@ fn items(keys: &Keys, found: Vec<etcd_client::KeyValue>) -> Vec<Versioned> {
     items
 }
 
-/// How many keys to ask for after a page of so many.
-fn next_page(keys: usize, found: &[etcd_client::KeyValue]) -> usize {
+/// How many keys to ask for at most after a page that might have had so many.
+fn next_page(most: usize, found: &[etcd_client::KeyValue]) -> usize {
     let bytes: usize = found.iter().map(|found| found.key().len() + found.value().len()).sum();
     match found.len() {
-        0 => keys,
-        count => (PAGE_BYTES * count / bytes.max(1)).min(keys * PAGE_STEP).clamp(1, LONGEST_PAGE),
+        0 => most,
+        count => (PAGE_BYTES * count / bytes.max(1)).min(most * PAGE_STEP).clamp(1, LONGEST_PAGE),
     }
 }
+
+#[cfg(test)]
+mod tests;

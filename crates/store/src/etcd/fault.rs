@@ -168,8 +168,11 @@ impl From<ForeignStore> for Fault {
     }
 }
 
+/// What etcd says to a request that it does not even pass on to its members.
+const TOO_BUSY: &str = "too many requests";
+
 /// What etcd says, as far as it is told apart: code, a part of the message, what it means.
-fn reasons() -> [(Code, &'static str, Reason); 15] {
+fn reasons() -> [(Code, &'static str, Reason); 16] {
     [
         (Code::InvalidArgument, "request is too large", Reason::RequestTooLarge),
         (Code::InvalidArgument, "too many operations in txn", Reason::RequestTooLarge),
@@ -180,6 +183,8 @@ fn reasons() -> [(Code, &'static str, Reason); 15] {
         (Code::InvalidArgument, "authentication failed", Reason::WrongLogin),
         (Code::Unauthenticated, "", Reason::StaleLogin),
         (Code::InvalidArgument, "revision of auth store is old", Reason::StaleLogin),
+        // The same of 3.4.
+        (Code::Unknown, "revision in header is old", Reason::StaleLogin),
         (Code::InvalidArgument, "user name is empty", Reason::StaleLogin),
         (Code::FailedPrecondition, "authentication is not enabled", Reason::NoLogins),
         (Code::OutOfRange, "has been compacted", Reason::Compacted),
@@ -191,6 +196,9 @@ fn reasons() -> [(Code, &'static str, Reason); 15] {
 
 fn of_status(status: &Status) -> (Kind, String) {
     let message = status.message();
+    if status.code() == Code::ResourceExhausted && message.contains(TOO_BUSY) {
+        return (Kind::NotSent, format!("it has too much to do ({message})"));
+    }
     let found = reasons().into_iter().find(|(code, part, _)| status.code() == *code && message.contains(part));
     let Some((_, _, reason)) = found else {
         return transport::explain(status, format!("{:?}: {message}", status.code()));

@@ -242,3 +242,6 @@ impl fmt::Debug for EtcdTls {
         f.debug_struct("EtcdTls").field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

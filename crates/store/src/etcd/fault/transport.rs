@@ -27,7 +27,7 @@ const OUR_CERTIFICATE: [(AlertDescription, &str); 7] = [
 
 /// Sorts an error of the connection. `otherwise` describes it where nothing better is found.
 pub(super) fn explain(error: &(dyn Error + 'static), otherwise: String) -> (Kind, String) {
-    let connecting = chain(error).any(|error| error.is::<tonic::ConnectError>());
+    let connecting = chain(error).any(<dyn Error>::is::<tonic::ConnectError>);
     let kind = if connecting { Kind::NotSent } else { Kind::Ambiguous };
     (kind, chain(error).find_map(words).unwrap_or(otherwise))
 }
@@ -59,7 +59,7 @@ fn words(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 fn wraps_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|wrapped| wrapped.is::<rustls::Error>())
+    matches!(error.get_ref(), Some(wrapped) if wrapped.is::<rustls::Error>())
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<&'static str> {

@@ -79,7 +79,13 @@ impl Endpoint {
             knock = Some(Knock::new(transport.uri(), tls)?);
             transport = transport.tls_config(client_tls(tls)).map_err(|error| InvalidOption::tls(&error))?;
         }
-        Ok(Self { name: name.to_owned(), transport, knock, login: options.credentials.clone(), state: Mutex::default() })
+        Ok(Self {
+            name: name.to_owned(),
+            transport,
+            knock,
+            login: options.credentials.clone(),
+            state: Mutex::default(),
+        })
     }
 
     /// A client on the lane's connection. Does not connect, unless it has to knock or to log in.

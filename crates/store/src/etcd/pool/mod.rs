@@ -9,26 +9,24 @@
 //! the one that failed is asked only after the others for some seconds. Clients connect when they are first used, each
 //! lane by itself, and anew after a failure.
 
+mod answer;
+mod call;
 mod endpoint;
 mod keys;
 mod knock;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use etcd_client::{
-    Client, DeleteResponse, GetResponse, LeaseGrantResponse, LeaseKeepAliveResponse, LeaseKeepAliveStream, LeaseKeeper,
-    LeaseRevokeResponse, LeaseTimeToLiveResponse, PutResponse, ResponseHeader, StatusResponse, TxnResponse,
-    WatchResponse, WatchStream,
-};
+use etcd_client::{Client, ResponseHeader};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::engine::Revision;
 use crate::error::ForeignStore;
-use crate::failpoint;
 
+pub(super) use self::answer::{Answer, Reply, revision_of};
+pub(super) use self::call::{Call, Lane, Point};
 pub(super) use self::endpoint::Endpoint;
 pub(super) use self::keys::{Keys, number, revision};
 use super::check;
@@ -38,117 +36,6 @@ use super::options::{EtcdOptions, InvalidOption};
 /// Between two rounds over all endpoints, when none of them gave an answer.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the client library gives.
-pub(super) type Reply<T> = Result<T, etcd_client::Error>;
-
-/// What a connection is used for. Each lane has its own, so that none has to wait for another one's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Small reads, and transactions.
-    Requests,
-    /// Grants and renewals.
-    Lease,
-    /// Watches.
-    Watch,
-    /// Reads of whole folders.
-    Bulk,
-}
-
-impl Lane {
-    const COUNT: usize = 4;
-
-    /// A stream to a member that has lost touch with the others would stay silent for ever; so it is asked to say so.
-    fn is_stream(self) -> bool {
-        matches!(self, Lane::Lease | Lane::Watch)
-    }
-}
-
-/// Where a test may order faults: before a call nothing is sent, after it the answer is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
-    /// `etcd.read.before`, `etcd.read.after`.
-    Read,
-    /// `etcd.commit.before`, `etcd.commit.after`.
-    Commit,
-    /// `etcd.lease.before`, `etcd.lease.after`.
-    Lease,
-    /// `etcd.election.before`, `etcd.election.after`.
-    Election,
-}
-
-impl Point {
-    /// To be reached before a call. [`Pool::read`] and [`Pool::write`] do that themselves.
-    ///
-    /// # Errors
-    /// If a test has ordered one.
-    pub(super) async fn before(self) -> Result<(), Fault> {
-        let name = match self {
-            Point::Read => "etcd.read.before",
-            Point::Commit => "etcd.commit.before",
-            Point::Lease => "etcd.lease.before",
-            Point::Election => "etcd.election.before",
-        };
-        failpoint::reach(name).await.map_err(|injected| Fault::injected_before(&injected))
-    }
-
-    /// To be reached after a call that was answered.
-    ///
-    /// # Errors
-    /// If a test has ordered one.
-    pub(super) async fn after(self) -> Result<(), Fault> {
-        let name = match self {
-            Point::Read => "etcd.read.after",
-            Point::Commit => "etcd.commit.after",
-            Point::Lease => "etcd.lease.after",
-            Point::Election => "etcd.election.after",
-        };
-        failpoint::reach(name).await.map_err(|injected| Fault::injected_after(&injected))
-    }
-}
-
-/// A kind of call: where it goes, and how long it is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
-    pub(super) point: Point,
-    pub(super) lane: Lane,
-    /// For one try at one endpoint.
-    pub(super) each: Duration,
-    /// For all tries together.
-    pub(super) total: Duration,
-}
-
-impl Call {
-    /// A small read. One try is short, because another endpoint may do it; all together outlast an ordinary change of
-    /// etcd's leader (up to 3 s).
-    pub(super) const READ: Call =
-        Call { point: Point::Read, lane: Lane::Requests, each: Duration::from_secs(1), total: Duration::from_secs(5) };
-
-    /// A page of a folder: some MiB.
-    pub(super) const BULK: Call =
-        Call { point: Point::Read, lane: Lane::Bulk, each: Duration::from_secs(5), total: Duration::from_secs(15) };
-
-    /// A transaction of a term. One try outlasts an ordinary change of etcd's leader, because a second one cannot be
-    /// made without asking what became of the first.
-    pub(super) const COMMIT: Call = Call {
-        point: Point::Commit,
-        lane: Lane::Requests,
-        each: Duration::from_secs(3),
-        total: Duration::from_secs(5),
-    };
-
-    /// A transaction of the election.
-    pub(super) const ELECTION: Call = Call { point: Point::Election, ..Call::COMMIT };
-
-    /// Grant or revocation of a lease.
-    pub(super) const LEASE: Call = Call { point: Point::Lease, lane: Lane::Lease, ..Call::COMMIT };
-
-    /// The same with other deadlines.
-    #[must_use]
-    pub(super) const fn within(self, each: Duration, total: Duration) -> Self {
-        Self { each, total, ..self }
-    }
-}
-
 /// Which endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At(usize);
@@ -157,62 +44,6 @@ pub(super) struct At(usize);
 pub(super) struct Lent {
     pub(super) at: At,
     pub(super) client: Client,
-}
-
-/// What etcd answers with: all but freshly opened streams say who they are from.
-pub(super) trait Answer {
-    /// The header of the answer.
-    fn header(&self) -> Option<&ResponseHeader>;
-}
-
-macro_rules! answers {
-    ($($response:ty),* $(,)?) => {
-        $(impl Answer for $response {
-            fn header(&self) -> Option<&ResponseHeader> {
-                <$response>::header(self)
-            }
-        })*
-    };
-}
-
-answers!(
-    DeleteResponse,
-    GetResponse,
-    LeaseGrantResponse,
-    LeaseKeepAliveResponse,
-    LeaseRevokeResponse,
-    LeaseTimeToLiveResponse,
-    PutResponse,
-    StatusResponse,
-    TxnResponse,
-    WatchResponse,
-);
-
-/// The revision of the store when it gave this answer.
-///
-/// # Errors
-/// If it does not say.
-pub(super) fn revision_of(answer: &impl Answer) -> Result<Revision, Fault> {
-    answer.header().map(|header| revision(header.revision())).ok_or_else(Fault::without_header)
-}
-
-/// The next message of a stream, or its end.
-impl<T: Answer> Answer for Option<T> {
-    fn header(&self) -> Option<&ResponseHeader> {
-        self.as_ref()?.header()
-    }
-}
-
-impl Answer for WatchStream {
-    fn header(&self) -> Option<&ResponseHeader> {
-        None
-    }
-}
-
-impl Answer for (LeaseKeeper, LeaseKeepAliveStream) {
-    fn header(&self) -> Option<&ResponseHeader> {
-        None
-    }
 }
 
 /// All ways to one etcd.
@@ -268,7 +99,7 @@ impl Pool {
         loop {
             for at in self.order() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                match self.attempt(at, call.lane, call.each.min(left), &work).await {
+                match Box::pin(self.attempt(at, call.lane, call.each.min(left), &work)).await {
                     Ok(answer) => {
                         call.point.after().await?;
                         return Ok(answer);
@@ -300,7 +131,7 @@ impl Pool {
         let mut faults = Vec::new();
         for at in self.order() {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.attempt(at, call.lane, call.each.min(left), &work).await {
+            match Box::pin(self.attempt(at, call.lane, call.each.min(left), &work)).await {
                 Ok(answer) => {
                     call.point.after().await?;
                     return Ok(answer);
@@ -397,6 +228,7 @@ impl Pool {
         &self.endpoints[at.0].name
     }
 
+    /// A future of some size, for its clients: to be boxed.
     async fn attempt<T, F, W>(&self, at: At, lane: Lane, within: Duration, work: &W) -> Result<T, Fault>
     where
         T: Answer,
