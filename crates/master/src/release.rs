@@ -38,24 +38,20 @@ pub(crate) struct InOffice {
     won_at: Mono,
     /// Something was launched.
     decided: bool,
-    /// A worker was registered since this was looked at last.
-    pub(crate) registered: bool,
 }
 
 impl InOffice {
     pub(crate) fn new(leader: LeaderInfo, standing: watch::Receiver<Standing>, won_at: Mono) -> Self {
-        Self { leader, standing, won_at, decided: false, registered: true }
+        Self { leader, standing, won_at, decided: false }
     }
 
+    /// Tells once of the first launch.
     fn note(&mut self, message: &MasterToWorker) {
-        match message {
-            MasterToWorker::Registered(_) => self.registered = true,
-            MasterToWorker::Command(command) if !self.decided && is_launch(&command.body) => {
-                self.decided = true;
-                let since_election_ms = u64::try_from((clock::mono() - self.won_at).as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(epoch = %self.leader.term.epoch, since_election_ms, "first decision of the term");
-            }
-            _ => {}
+        let MasterToWorker::Command(command) = message else { return };
+        if !self.decided && is_launch(&command.body) {
+            self.decided = true;
+            let since_election_ms = u64::try_from((clock::mono() - self.won_at).as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(epoch = %self.leader.term.epoch, since_election_ms, "first decision of the term");
         }
     }
 }

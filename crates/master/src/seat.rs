@@ -69,8 +69,18 @@ pub(crate) struct Office {
     pub(crate) won_at: Mono,
     /// For the history, until the recovery is over: how much there was to recover.
     pub(crate) taken: Option<Taken>,
-    /// No worker from before the term is waited for any more; this is in the log.
-    pub(crate) answered: bool,
+    pub(crate) answers: Answers,
+}
+
+/// How far it is known that the workers from before the term have answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// One may have, since this was looked at.
+    Some,
+    /// Not all have.
+    Awaited,
+    /// All have; it is in the log.
+    All,
 }
 
 /// What a term began with, kept until its recovery is over.
@@ -108,7 +118,7 @@ impl Seat {
             suspended: false,
             won_at,
             taken: Some(taken),
-            answered: false,
+            answers: Answers::Some,
         }))
     }
 

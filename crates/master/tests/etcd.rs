@@ -1,4 +1,5 @@
 //! Masters on a real etcd: handed over, killed, cut off from it, and set up wrongly.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -34,7 +35,7 @@ impl Master {
 
     async fn of_cluster(etcd: &Etcd, id: &str, cluster: &str) -> Self {
         let mut options = EtcdOptions::new(etcd.endpoints(), cluster);
-        options.prefix = "/tanist/test/v1/".to_owned();
+        "/tanist/test/v1/".clone_into(&mut options.prefix);
         let backend = Backend::shared(Arc::new(EtcdStore::open(options).unwrap()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = MasterOptions {

@@ -1,5 +1,6 @@
 //! Leaving the office by order: what is under way comes to its end, the target takes over at once, and nothing is left
 //! where nobody could follow.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

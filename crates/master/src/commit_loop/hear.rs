@@ -8,6 +8,7 @@ use super::CommitLoop;
 use super::term::StepDown;
 use crate::handle::{Input, Said};
 use crate::peers::Found;
+use crate::seat::Answers;
 
 impl CommitLoop {
     /// Takes the shell's part out of a message and gives the machine its own.
@@ -28,6 +29,7 @@ impl CommitLoop {
         let message = match said {
             Said::First(link, message) => {
                 self.outlets.sessions.workers.open(session, link);
+                self.look_for_answers();
                 message
             }
             Said::More(message) if self.outlets.sessions.is_open(session) => message,
@@ -36,6 +38,12 @@ impl CommitLoop {
         };
         self.note_epoch(&message);
         self.handle(Event::Worker { session, message });
+    }
+
+    fn look_for_answers(&mut self) {
+        if let Some(office) = self.seat.office().filter(|office| office.answers == Answers::Awaited) {
+            office.answers = Answers::Some;
+        }
     }
 
     fn hear_app(&mut self, session: SessionId, said: Said<MasterToApp, AppToMaster>) {

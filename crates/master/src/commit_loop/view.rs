@@ -16,7 +16,7 @@ use super::term::since_ms;
 use crate::board::{Leadership, Published, Reader, VIEW_EVERY};
 use crate::doing::{Doing, Outlook};
 use crate::error::with_causes;
-use crate::seat::Seat;
+use crate::seat::{Answers, Seat};
 
 /// Deadline of what is written down about a term beside its records.
 const ERRAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -108,18 +108,16 @@ impl CommitLoop {
         }
     }
 
-    /// Tells once per term that no worker from before it is waited for any more. Looked at when one was registered.
+    /// Tells once per term that no worker from before it is waited for any more.
     fn tell_of_answers(&mut self) {
-        let Some(term) = &mut self.outlets.term else { return };
-        if !std::mem::take(&mut term.registered) {
+        let Some(office) = self.seat.office().filter(|office| office.answers == Answers::Some) else { return };
+        if self.machine.missing().workers > 0 {
+            office.answers = Answers::Awaited;
             return;
         }
-        let Some(office) = self.seat.office().filter(|office| !office.answered) else { return };
-        if self.machine.missing().workers == 0 {
-            office.answered = true;
-            let (epoch, since_election_ms) = (office.tenure.record.epoch, since_ms(office.won_at));
-            tracing::info!(%epoch, since_election_ms, "all workers answered");
-        }
+        office.answers = Answers::All;
+        let (epoch, since_election_ms) = (office.tenure.record.epoch, since_ms(office.won_at));
+        tracing::info!(%epoch, since_election_ms, "all workers answered");
     }
 
     /// Writes down how the recovery went, for the history of terms: the first time that the term is ALIVE.
