@@ -63,7 +63,7 @@ impl Program {
     }
 
     fn directory(&self, cluster: &Cluster) -> Option<PathBuf> {
-        let worker = cluster.status(&self.driver)?["worker"].as_str()?.to_owned();
+        let worker = cluster.driver(&self.driver)?["worker"].as_str()?.to_owned();
         let place = cluster.workers.iter().position(|node| node.id == worker)?;
         Some(cluster.work_dir(place).join(&self.driver))
     }
@@ -114,13 +114,13 @@ impl Work {
         assert_eq!(executors(cluster), self.executors, "no executor was restarted or moved");
         assert_eq!(app["ended_executors"], Value::Array(Vec::new()));
         for driver in [&self.pi, &self.plain.driver, &self.supervised.driver] {
-            let status = cluster.status(driver).unwrap();
+            let status = cluster.driver(driver).unwrap();
             assert_eq!((&status["state"], &status["attempt"]), (&"RUNNING".into(), &1.into()), "{status}");
         }
         for program in [&self.plain, &self.supervised] {
             assert_eq!((program.processes().len(), program.starts(cluster)), (1, 1), "{}", program.driver);
         }
-        let queued = cluster.status(&self.queued).unwrap();
+        let queued = cluster.driver(&self.queued).unwrap();
         assert_eq!(queued["state"], "SUBMITTED", "{queued}");
     }
 

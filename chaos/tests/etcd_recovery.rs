@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use tanist_chaos::{Office, Program, SOON, Stage, ended, term};
-use tanist_testkit::{Entry, wait_for};
+use tanist_testkit::{Entry, Node, wait_for};
 
 /// A lease of 5 s, the recovery of 10 s, and room.
 const RECOVERY: Duration = Duration::from_secs(40);
@@ -56,6 +56,8 @@ fn every_worker_starts_anew_during_a_recovery() {
     stage.cluster.workers[0].signal(Signal::STOP);
     stage.cluster.masters[first.master].kill_nine();
     let (_, epoch) = recovering(&stage);
+    // All at once: what is given to the next worker would only be lost with that one.
+    stage.cluster.workers.iter_mut().for_each(Node::kill_nine);
     for worker in 0..stage.cluster.workers.len() {
         stage.cluster.restart_worker(worker).unwrap();
     }

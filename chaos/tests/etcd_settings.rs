@@ -20,32 +20,27 @@ fn in_etcd(etcd: &Etcd, flags: &[&str]) -> Store {
     Store::Etcd(InEtcd { endpoints: etcd.endpoint_list(), cluster: "test".to_owned(), flags })
 }
 
-/// What a master says of itself, once all these words are in it.
-fn says(address: &str, words: &[&str]) -> String {
+/// Waits until all these words are in what a master explains.
+fn assert_explains(address: &str, words: &[&str]) {
     let mut last = String::new();
-    let mut look = || {
-        let explained = tanist(address, &["ctl", "explain", "--output", "json"]).unwrap().join().unwrap().unwrap();
-        let heard = explained.json()["verdict"] == "no_leader";
-        last.clone_from(&explained.stdout);
-        let text = explained.stdout.to_lowercase();
-        (heard && words.iter().all(|word| text.contains(word))).then_some(explained.stdout)
-    };
     let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(said) = look() {
-            return said;
+    while Instant::now() < deadline {
+        let explained = tanist(address, &["ctl", "explain", "--output", "json"]).unwrap().join().unwrap().unwrap();
+        last = explained.stdout.to_lowercase();
+        if words.iter().all(|word| last.contains(word)) {
+            return;
         }
-        assert!(Instant::now() < deadline, "{words:?} are not in {last}");
     }
+    panic!("{words:?} are not all in {last}");
 }
 
 /// A master beside a cluster, that is to say all these words and to wait.
-fn assert_waits(cluster: &Cluster, name: &str, flags: &[&str], words: &[&str]) -> Node {
+fn assert_waits(cluster: &Cluster, name: &str, etcd: &str, flags: &[&str], words: &[&str]) -> Node {
     let log = cluster.directory().join(format!("{name}.log"));
-    let arguments = ["master", "--id", name, "--host", "127.0.0.1", "--port", "0"];
+    let arguments = ["master", "--id", name, "--host", "127.0.0.1", "--port", "0", "--etcd", etcd];
     let mut stranger = Node::start(&[&arguments[..], flags].concat(), &log).unwrap();
     let began = Instant::now();
-    says(&stranger.address, words);
+    assert_explains(&stranger.address, words);
     wait_for("some time", WATCHED * 2, || (began.elapsed() >= WATCHED).then_some(()));
     assert!(stranger.runs(), "{}", stranger.said());
     let lines = stranger.said().lines().count();
@@ -71,29 +66,14 @@ fn a_wrong_password_a_foreign_prefix_and_a_missing_permission_are_told_and_waite
     let program = Program::start(&cluster, &[]);
     let office = Office::wait(&cluster, SOON);
     let at = etcd.endpoint_list();
-    let flags = |user: [&'_ str; 4], rest: &[&'_ str]| -> Vec<String> {
-        [&["--etcd", &at], &user[..], rest].concat().into_iter().map(str::to_owned).collect()
-    };
-    let as_text = |flags: &[String]| -> Vec<String> { flags.to_vec() };
-    let cases = [
-        (
-            "locked-out",
-            flags(["--etcd-user", "tanist", "--etcd-password-file", &wrong], &["--cluster", "test"]),
-            vec!["password"],
-        ),
-        (
-            "foreigner",
-            flags(user, &["--cluster", "other", "--etcd-prefix", "/tanist/test/v1/"]),
-            vec!["other", "test", "cluster"],
-        ),
-        ("forbidden", flags(user, &["--cluster", "test", "--etcd-prefix", "/elsewhere/"]), vec!["permission"]),
+    let locked_out = ["--etcd-user", "tanist", "--etcd-password-file", &wrong, "--cluster", "test"];
+    let foreigner = [&user[..], &["--cluster", "other", "--etcd-prefix", "/tanist/test/v1/"]].concat();
+    let forbidden = [&user[..], &["--cluster", "test", "--etcd-prefix", "/elsewhere/"]].concat();
+    let mut strangers = [
+        assert_waits(&cluster, "locked-out", &at, &locked_out, &["password"]),
+        assert_waits(&cluster, "foreigner", &at, &foreigner, &["belongs to cluster 'test', not 'other'", "prefix"]),
+        assert_waits(&cluster, "forbidden", &at, &forbidden, &["permission"]),
     ];
-    let mut strangers = Vec::new();
-    for (name, flags, words) in &cases {
-        let flags = as_text(flags);
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        strangers.push(assert_waits(&cluster, name, &flags, words));
-    }
     assert_eq!(Office::wait(&cluster, SOON), office, "nobody noticed");
     // Even when there is an office to be had, none of them takes it.
     cluster.masters[office.master].kill_nine();
@@ -144,7 +124,7 @@ fn a_certificate_of_etcd_that_expires_suspends_the_leader_and_is_told() {
     let office = Office::wait(&cluster, SOON);
     authority.issue(directory.path(), 2001);
     etcd.restart(0).unwrap();
-    says(&cluster.addresses(), &["certificate", "expired", "suspended"]);
+    assert_explains(&cluster.addresses(), &["certificate", "expired", "suspended"]);
     assert!(cluster.masters.iter_mut().all(Node::runs));
     assert_eq!(program.processes().len(), 1);
     authority.issue(directory.path(), 2100);

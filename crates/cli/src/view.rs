@@ -98,6 +98,8 @@ pub(crate) struct Worker {
     /// Ids of those that run there.
     pub(crate) drivers: Vec<String>,
     pub(crate) last_heartbeat_at_ms: u64,
+    /// Acts of masters that it has refused because of their term, since its process started.
+    pub(crate) refused_commands: u64,
     pub(crate) ui_url: String,
 }
 
@@ -265,6 +267,7 @@ impl From<v1::WorkerView> for Worker {
             executors: wire.executors,
             drivers: wire.driver_ids,
             last_heartbeat_at_ms: wire.last_heartbeat_at_ms,
+            refused_commands: wire.refused_commands,
             ui_url: wire.ui_url,
         }
     }

@@ -79,7 +79,12 @@ impl Cluster {
         self.list("apps")
     }
 
-    /// Where a driver stands.
+    /// A driver as it is listed, which needs no store: live, or ended and remembered.
+    pub fn driver(&self, driver: &str) -> Option<Value> {
+        self.list("drivers").into_iter().find(|listed| listed["id"] == driver)
+    }
+
+    /// Where a driver stands, in the word of a leader that can act.
     pub fn status(&self, driver: &str) -> Option<Value> {
         self.json(&["status", driver])
     }

@@ -219,7 +219,7 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let mut worker_keys = words(
             "id address state connected accepts_work cores cores_used memory_mib memory_used_mib resources \
-             resources_used executors drivers last_heartbeat_at_ms ui_url",
+             resources_used executors drivers last_heartbeat_at_ms refused_commands ui_url",
         );
         let mut app_keys = words(
             "id name user state connected cores max_cores cores_per_executor memory_per_executor_mib executor_limit \
