@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     ));
     let fleet = Fleet::start(&plan).await?;
     load::start_pi(&fleet).await?;
-    let fillers = Some(Fillers::new(fleet.directory())?);
+    let fillers = Some(Fillers::new(&fleet.cluster.directory())?);
     let rng = Rng::new(jiff::Timestamp::now().as_nanosecond() as u64);
     let mut series = Series { fleet, fillers, workers: WORKERS, apps: 1, raw, rng };
     for fault in args.faults {

@@ -60,7 +60,7 @@ impl Inflicted {
     /// # Errors
     /// If a helper cannot be started.
     pub(crate) fn inflict(fault: Fault, fleet: &Fleet, leader: usize) -> Result<Self> {
-        let node = &fleet.masters.get(leader).context("a leader of this cluster")?.node;
+        let node = fleet.cluster.masters.get(leader).context("a leader of this cluster")?;
         match fault {
             Fault::Kill => {
                 let at = Timestamp::now();
@@ -75,11 +75,11 @@ impl Inflicted {
             }
             Fault::Switchover => {
                 // In turn, so that nobody is asked who has just left the office.
-                let target = &fleet.masters[(leader + 1) % fleet.masters.len()].id;
+                let target = fleet.id((leader + 1) % fleet.cluster.masters.len());
                 let at = Timestamp::now();
                 let command = Command::new(tanist_testkit::binary())
                     .args(["ctl", "switchover", "--to", target])
-                    .env("TANIST_MASTERS", fleet.addresses())
+                    .env("TANIST_MASTERS", fleet.cluster.addresses())
                     .stdin(Stdio::null())
                     .stdout(Stdio::null())
                     .stderr(Stdio::piped())
@@ -103,10 +103,10 @@ impl Inflicted {
                 ensure!(output.status.success(), "tanist ctl switchover ended with {}: {words}", output.status);
             }
             (Fault::Stop, helper) => {
-                fleet.masters[leader].node.signal(Signal::CONT);
+                fleet.cluster.masters[leader].signal(Signal::CONT);
                 drop(helper);
             }
-            (Fault::Kill | Fault::Switchover, _) => fleet.restart(leader)?,
+            (Fault::Kill | Fault::Switchover, _) => fleet.cluster.restart_master(leader, &[])?,
         }
         Ok(())
     }

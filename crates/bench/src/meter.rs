@@ -53,11 +53,7 @@ impl Meter {
                 *all.entry(name).or_default() += value;
             }
         }
-        Ok(Self {
-            master: processor_time(fleet.masters.first().context("a master")?.node.pid())?,
-            clients: processor_time(me)?,
-            counters: all,
-        })
+        Ok(Self { master: processor_time(fleet.pid(0))?, clients: processor_time(me)?, counters: all })
     }
 
     /// Reads everything again.

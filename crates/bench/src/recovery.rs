@@ -64,7 +64,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     ));
     let fleet = Fleet::start(&plan).await?;
     let begun = Instant::now();
-    let swarm = Swarm::start(&fleet.addresses(), args.workers, args.apps)?;
+    let swarm = Swarm::start(&fleet.cluster.addresses(), args.workers, args.apps)?;
     fleet.settled(args.workers, args.apps).await?;
     say(&format!("all registered after {:.1} s", begun.elapsed().as_secs_f64()));
     fill_queue(&fleet, args.drivers).await?;
@@ -91,8 +91,8 @@ async fn fill_queue(fleet: &Fleet, drivers: usize) -> Result<()> {
 }
 
 fn report_memory(fleet: &Fleet, leader: usize, swarm: &Swarm) -> Result<()> {
-    let standby = (leader + 1) % fleet.masters.len();
-    let of = |place: usize| machine::resident_mib(fleet.masters[place].node.pid());
+    let standby = (leader + 1) % MASTERS;
+    let of = |place: usize| machine::resident_mib(fleet.pid(place));
     say(&format!(
         "memory in use: leader {:.0} MiB, standby {:.0} MiB, all workers and applications {:.0} MiB\n",
         of(leader)?,

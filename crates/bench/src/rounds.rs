@@ -94,7 +94,7 @@ impl Series {
                 }
                 Err(error) => {
                     say(&format!("{fault}, round {number}: failed: {error:#}"));
-                    let nothing = Milestones::new(Timestamp::now(), &self.fleet.masters[leader].id);
+                    let nothing = Milestones::new(Timestamp::now(), self.fleet.id(leader));
                     self.raw.write(fault, number, &nothing, &format!("{error:#}"))?;
                     outcome.failed += 1;
                 }
@@ -113,8 +113,8 @@ impl Series {
         let phase = self.rng.unit();
         sleep(rested.saturating_duration_since(Instant::now()) + RENEWAL_PERIOD.mul_f64(phase)).await;
         let leader = self.fleet.settled(self.workers, self.apps).await?;
-        for master in &mut self.fleet.masters {
-            master.log.news()?;
+        for log in &mut self.fleet.logs {
+            log.news()?;
         }
         Ok(leader)
     }
@@ -122,7 +122,7 @@ impl Series {
     async fn round(&mut self, fault: Fault, leader: usize) -> Result<Milestones> {
         let (steady, wall) = (Instant::now(), Timestamp::now());
         let inflicted = Inflicted::inflict(fault, &self.fleet, leader)?;
-        let mut seen = Milestones::new(inflicted.at, &self.fleet.masters[leader].id);
+        let mut seen = Milestones::new(inflicted.at, self.fleet.id(leader));
         let watched = self.watch(fault, &mut seen).await;
         let clocks = (steady.elapsed(), Timestamp::now().duration_since(wall).unsigned_abs());
         let healed = inflicted.heal(fault, &mut self.fleet, leader).await;
@@ -147,8 +147,8 @@ impl Series {
                 ended_one = true;
             }
             sleep(LOOK_EVERY).await;
-            for master in &mut self.fleet.masters {
-                for line in master.log.news()? {
+            for (master, log) in self.fleet.cluster.masters.iter().zip(&mut self.fleet.logs) {
+                for line in log.news()? {
                     seen.note(&master.id, &line)?;
                 }
             }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use tanist_client::app::Standing;
 use tanist_client::{AppClient, AppOptions, MasterList};
 use tanist_core::ids::ProfileId;
-use tanist_core::model::{Amounts, ApplicationDescription, Command as Program, ResourceProfile};
+use tanist_core::model::{Amounts, ApplicationDescription, Command, Program, ResourceProfile};
 use tanist_core::units::{Cores, Memory};
 use tanist_worker::WorkerOptions;
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::{self, Child};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -50,7 +51,7 @@ impl Swarm {
         let (workers, apps) = (workers.to_string(), apps.to_string());
         let arguments = ["swarm", "--masters", masters, "--workers", &workers, "--apps", &apps];
         // The end of its standard input, which only this process holds, is its end too.
-        let started = Command::new(this).args(arguments).stdin(Stdio::piped()).spawn();
+        let started = process::Command::new(this).args(arguments).stdin(Stdio::piped()).spawn();
         started.map(Self).context("starting the swarm")
     }
 
@@ -63,7 +64,7 @@ impl Swarm {
 /// The work of that process.
 ///
 /// # Errors
-/// If workers or applications cannot be started, or one of them ends.
+/// If a worker or application cannot be started, or ends.
 pub(crate) async fn run(args: Args) -> Result<()> {
     let parent = Path::new(MEMORY_BACKED);
     let mut directory = tempfile::Builder::new();
@@ -71,20 +72,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let directory = if parent.is_dir() { directory.tempdir_in(parent) } else { directory.tempdir() };
     let directory = directory.context("a temporary directory")?;
     let masters = MasterList::parse("--masters", &args.masters)?;
-    let mut workers = JoinSet::new();
+    let mut all = JoinSet::new();
     for number in 0..args.workers {
-        workers.spawn(worker(masters.clone(), directory.path().join(number.to_string())));
+        all.spawn(worker(masters.clone(), directory.path().join(number.to_string())));
     }
-    let mut apps = Vec::new();
     for number in 0..args.apps {
-        apps.push(application(masters.clone(), number).await?);
+        all.spawn(application(masters.clone(), number));
     }
     let input = spawn_blocking(|| std::io::stdin().read(&mut [0]));
     tokio::select! {
         biased;
         // Whoever started this is gone.
         _ = input => Ok(()),
-        Some(ended) = workers.join_next() => ended.context("a worker of the swarm")?,
+        Some(ended) = all.join_next() => ended.context("one of the swarm")?,
     }
 }
 
@@ -99,12 +99,12 @@ async fn worker(masters: MasterList, directory: PathBuf) -> Result<()> {
     anyhow::bail!("a worker of the swarm ended: {}", exit.why)
 }
 
-async fn application(masters: MasterList, number: usize) -> Result<AppClient> {
+async fn application(masters: MasterList, number: usize) -> Result<()> {
     let description = ApplicationDescription {
         name: format!("app {number}"),
         user: "bench".to_owned(),
         max_cores: None,
-        command: Program::default(),
+        command: Command { program: Program::Executable("true".to_owned()), ..Command::default() },
         ui_url: String::new(),
         default_profile: ResourceProfile {
             id: ProfileId::default(),
@@ -126,5 +126,8 @@ async fn application(masters: MasterList, number: usize) -> Result<AppClient> {
     };
     // Nobody wants to hear what happens to it.
     let (deaf, _) = mpsc::channel(1);
-    AppClient::start(options, deaf).await.context("an application of the swarm")
+    let client = AppClient::start(options, deaf).await.context("an application of the swarm")?;
+    let mut standing = client.standing();
+    let ended = standing.wait_for(|standing| matches!(standing, Standing::Ended { .. })).await;
+    anyhow::bail!("an application of the swarm ended: {:?}", ended.map(|standing| standing.clone()))
 }

@@ -83,7 +83,7 @@ impl Run {
 /// On a cluster of its own, so that nobody finds the queue of the one before.
 async fn measure(plan: &Plan, clients: usize, length: Duration) -> Result<Run> {
     let fleet = Fleet::start(plan).await?;
-    let masters = MasterList::parse("masters", &fleet.addresses())?;
+    let masters = MasterList::parse("masters", &fleet.cluster.addresses())?;
     let driver = load::driver("true", &[]);
     let begin = Instant::now() + WARM_UP;
     let end = begin + length;
@@ -130,8 +130,8 @@ async fn at_rest(etcd_members: usize) -> Result<()> {
     let fleet = Fleet::start(&plan).await?;
     sleep(UNTIL_AT_REST).await;
     let leader = fleet.settled(plan.workers, 0).await?;
-    let master = |place: usize| machine::resident_mib(fleet.masters[place].node.pid());
-    let worker = fleet.workers.first().context("a worker")?.pid();
+    let master = |place: usize| machine::resident_mib(fleet.pid(place));
+    let worker = fleet.cluster.workers.first().context("a worker")?.pid();
     let rows = [
         ("leader", master(leader)?),
         ("standby", master((leader + 1) % plan.masters)?),

@@ -65,6 +65,7 @@ fn bench() -> Result<()> {
     if named.is_empty() {
         return cargo(&["bench", "--workspace", "--locked"]);
     }
+    etcd::provide()?;
     cargo(&["build", "--release", "--locked", "-p", "tanist", "-p", "tanist-bench"])?;
     let this = env::current_exe().context("the path of this program")?;
     let release = this.ancestors().nth(2).context("the target directory")?.join("release");
