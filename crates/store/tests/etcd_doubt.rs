@@ -23,10 +23,11 @@ impl Turn {
         static TURNS: Mutex<()> = Mutex::const_new(());
         Self(TURNS.lock().await)
     }
+}
 
-    fn order(&self, point: &str, action: &str) {
-        fail::cfg(point, action).unwrap();
-    }
+/// Only whoever has the turn may order.
+fn order(_turn: &Turn, point: &str, action: &str) {
+    fail::cfg(point, action).unwrap();
 }
 
 impl Drop for Turn {
@@ -49,7 +50,7 @@ async fn an_office_won_without_an_answer_is_won_once() {
     ] {
         let cluster = Cluster::new(shared_etcd());
         let store = cluster.open();
-        turn.order(point, action);
+        order(&turn, point, action);
         let leader = won(&store, stand(&store, candidate("m1"))).await;
         assert_eq!(leader.tenure.record.epoch, Epoch(1), "{point} {action}");
         leader.commit(Vec::new()).await.unwrap();
@@ -67,7 +68,7 @@ async fn an_office_won_by_nobody_is_given_up() {
     for action in ["1*return(wait:700)->off", "3*return(error)->off"] {
         let cluster = Cluster::new(shared_etcd());
         let store = cluster.open();
-        turn.order("etcd.election.after", action);
+        order(&turn, "etcd.election.after", action);
         let campaign = stand(&store, candidate("m1"));
         let taken = || async { shared_etcd().admin().get(&cluster.key("ha/leader")).unwrap() };
         eventually("the office is taken, without an answer", SOON, taken).await;
@@ -86,14 +87,14 @@ async fn an_office_left_without_an_answer_is_left() {
     let turn = Turn::take().await;
     let cluster = Cluster::new(shared_etcd());
     let leader = lead(&cluster, "m1").await;
-    turn.order("etcd.election.after", "1*return(error)->off");
+    order(&turn, "etcd.election.after", "1*return(error)->off");
     leader.store.resign(&leader.tenure, &Resignation::open("why")).await.unwrap();
     assert_eq!(*leader.tenure.standing.borrow(), Standing::Lost(Loss::Resigned));
     let second = lead(&cluster, "m2").await;
     assert_eq!(second.tenure.predecessor.clone().unwrap().ending, Ending::Resigned { why: "why".to_owned() });
 
     let standby = cluster.open();
-    turn.order("etcd.election.after", "1*return(error)->off");
+    order(&turn, "etcd.election.after", "1*return(error)->off");
     let by = candidate("m3").master;
     standby.depose(&by, &second.tenure.term(), "evidence").await.unwrap();
     let third = won(&standby, stand(&standby, candidate("m3"))).await;
@@ -107,7 +108,7 @@ async fn a_member_announced_without_an_answer_is_announced() {
     let turn = Turn::take().await;
     let cluster = Cluster::new(shared_etcd());
     let store = cluster.open();
-    turn.order("etcd.election.after", "1*return(error)->off");
+    order(&turn, "etcd.election.after", "1*return(error)->off");
     store.announce(&member("m1", "STANDBY")).await.unwrap();
     assert_eq!(store.members().await.unwrap(), [member("m1", "STANDBY")]);
 }
@@ -119,7 +120,7 @@ async fn renewals_without_an_answer_count_for_nothing() {
     let turn = Turn::take().await;
     let cluster = Cluster::new(shared_etcd());
     let leader = lead(&cluster, "m1").await;
-    turn.order("etcd.lease.after", "return(error)");
+    order(&turn, "etcd.lease.after", "return(error)");
     standing(&leader.tenure, "suspended", |standing| *standing == Standing::Suspended).await;
     let (longer, mut next) = (TTL + Duration::from_secs(1), leader.tenure.standing.clone());
     let changed = timeout(longer, next.wait_for(|standing| *standing != Standing::Suspended)).await.map(drop);

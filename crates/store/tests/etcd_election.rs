@@ -39,6 +39,21 @@ async fn a_revoked_lease_ends_the_term() {
     assert_eq!(members.await, [member("m1", "ALIVE")]);
 }
 
+/// The same for a master that only waits: it stays a member.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_lease_is_revoked_is_announced_again() {
+    let cluster = Cluster::new(shared_etcd());
+    let store = cluster.open();
+    store.announce(&member("m1", "STANDBY")).await.unwrap();
+    let admin = shared_etcd().admin();
+    let before = admin.get(&cluster.key("ha/members/m1")).unwrap().unwrap();
+    admin.revoke(before.lease).unwrap();
+    let after = eventually("it is back", SOON, || async { admin.get(&cluster.key("ha/members/m1")).unwrap() }).await;
+    assert_ne!(after.lease, before.lease);
+    admin.delete(&cluster.key("ha/members/m1")).unwrap();
+    eventually("it is back again", SOON, || async { admin.get(&cluster.key("ha/members/m1")).unwrap() }).await;
+}
+
 /// The key is gone although the lease lives: a read confirms it, the term is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_key_deleted_by_hand_ends_the_term() {
@@ -126,7 +141,7 @@ async fn the_entry_of_an_earlier_process_of_ours_is_taken_over_at_once() {
     cluster.crash(one).await;
     let again = MemberRecord { started_at: 2, ..entry };
     timeout(TTL / 2, two.announce(&again)).await.expect("at once").unwrap();
-    assert_eq!(two.members().await.unwrap(), [again.clone()]);
+    assert_eq!(two.members().await.unwrap(), std::slice::from_ref(&again));
     won(&two, stand(&two, second_candidate)).await;
     // The old lease expires, and takes nothing of the new process with it.
     tokio::time::sleep(TTL + Duration::from_secs(1)).await;
@@ -171,6 +186,10 @@ async fn a_store_of_another_cluster_is_refused() {
         assert!(refused.to_string().contains(part), "{part} in {refused}");
     }
     trouble(&foreign, "it is shown", |what| what.is_some_and(|what| what.contains("'other'"))).await;
+    let refused = foreign.announce(&member("m2", "STANDBY")).await.unwrap_err();
+    assert!(matches!(refused, ElectionError::OtherCluster { .. }), "{refused}");
+    assert_eq!(*foreign.leader().borrow(), None, "nothing is shown of another cluster");
+    assert!(foreign.members().await.unwrap().is_empty());
 
     // A restored or exchanged store: the same name, another id.
     let other = Cluster::new(shared_etcd());

@@ -50,7 +50,7 @@ fn pause(length: Duration) -> Pause {
     Pause { by: "ada".to_owned(), why: "upgrade of the store".to_owned(), until: from_now(length) }
 }
 
-fn assert_unsupported<T: std::fmt::Debug>(result: Result<T, ElectionError>) {
+fn assert_unsupported<T: std::fmt::Debug>(result: &Result<T, ElectionError>) {
     assert!(matches!(result, Err(ElectionError::Unsupported { .. })), "{result:?}");
 }
 
@@ -58,7 +58,7 @@ fn assert_unsupported<T: std::fmt::Debug>(result: Result<T, ElectionError>) {
 pub async fn a_named_successor_follows<H: Harness>(harness: &H) {
     let leader = lead(harness, "m1").await;
     if !harness.takes_turns() {
-        assert_unsupported(leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
+        assert_unsupported(&leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
         leader.commit(Vec::new()).await.expect("and the term goes on");
         return;
     }
@@ -84,7 +84,7 @@ pub async fn a_named_successor_follows<H: Harness>(harness: &H) {
 pub async fn a_successor_that_is_not_up_is_refused<H: Harness>(harness: &H) {
     let leader = lead(harness, "m1").await;
     if !harness.takes_turns() {
-        return assert_unsupported(leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
+        return assert_unsupported(&leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
     }
     let refused = leader.store.resign(&leader.tenure, &to("m2", LONG)).await.unwrap_err();
     assert!(matches!(&refused, ElectionError::NotAMember { target } if target.as_str() == "m2"), "{refused}");
@@ -97,7 +97,7 @@ pub async fn a_successor_that_is_not_up_is_refused<H: Harness>(harness: &H) {
 pub async fn a_successor_that_does_not_come_is_waited_for_no_longer_than_said<H: Harness>(harness: &H) {
     let leader = lead(harness, "m1").await;
     if !harness.takes_turns() {
-        return assert_unsupported(leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
+        return assert_unsupported(&leader.store.resign(&leader.tenure, &to("m2", LONG)).await);
     }
     let absent = harness.master().await;
     absent.announce(&member("m2", "STANDBY")).await.unwrap();
@@ -114,7 +114,7 @@ pub async fn nobody_takes_the_office_while_failover_is_paused<H: Harness>(harnes
     let leader = lead(harness, "m1").await;
     let wish = pause(LONG);
     if !harness.takes_turns() {
-        return assert_unsupported(leader.store.change_intent(&IntentChange::Pause(wish)).await);
+        return assert_unsupported(&leader.store.change_intent(&IntentChange::Pause(wish)).await);
     }
     let (store, mut campaign) = stand(harness, "m2").await;
     let wanted = store.change_intent(&IntentChange::Pause(wish.clone())).await.unwrap();
@@ -142,7 +142,7 @@ pub async fn a_leader_is_deposed_with_evidence<H: Harness>(harness: &H) {
     let term = leader.tenure.term();
     let me = candidate("m2").master;
     if !harness.takes_turns() {
-        assert_unsupported(harness.master().await.depose(&me, &term, "3 connects were refused").await);
+        assert_unsupported(&harness.master().await.depose(&me, &term, "3 connects were refused").await);
         leader.commit(Vec::new()).await.expect("and the term goes on");
         return;
     }
@@ -167,7 +167,7 @@ pub async fn a_term_that_is_over_needs_no_deposing<H: Harness>(harness: &H) {
     let first = lead(harness, "m1").await;
     let me = candidate("m3").master;
     if !harness.takes_turns() {
-        return assert_unsupported(first.store.depose(&me, &first.tenure.term(), "test").await);
+        return assert_unsupported(&first.store.depose(&me, &first.tenure.term(), "test").await);
     }
     first.store.resign(&first.tenure, &Resignation::open("test")).await.unwrap();
     let store = harness.master().await;

@@ -40,12 +40,12 @@ impl Pool {
     /// What came of it.
     pub(super) async fn propose(&self, proposal: &Proposal) -> Result<Verdict, Fault> {
         let txn = self.in_words(proposal);
-        let answer = self
-            .write(Call::ELECTION, |mut client| {
-                let txn = txn.clone();
-                async move { client.txn(txn).await }
-            })
-            .await?;
+        let answer = self.write(Call::ELECTION, |mut client| {
+            let txn = txn.clone();
+            async move { client.txn(txn).await }
+        });
+        // Boxed: the client library's futures are large.
+        let answer = Box::pin(answer).await?;
         let at = revision_of(&answer)?;
         if answer.succeeded() {
             return Ok(Verdict::Applied(at));
@@ -141,7 +141,7 @@ impl Pool {
             let txn = txn.clone();
             async move { client.txn(txn).await }
         });
-        let answer = answer.await.map_err(|fault| fault.reading(action))?;
+        let answer = Box::pin(answer).await.map_err(|fault| fault.reading(action))?;
         let at = revision_of(&answer).map_err(|fault| fault.reading(action))?;
         Ok((gets(&answer), at))
     }

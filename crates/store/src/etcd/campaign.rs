@@ -128,10 +128,10 @@ impl Candidacy<'_> {
     /// Reads how things are, and decides what to do.
     async fn look(&self, lease: &Lease) -> Result<(Situation, Facts, Step), ElectionError> {
         let situation = self.shared.pool.situation(&self.candidate.master).await?;
-        self.shared.see_leader(situation.leader.as_ref(), situation.revision);
-        self.shared.see_intent(situation.intent.as_ref(), situation.revision);
         let facts = situation.facts()?;
-        self.shared.check_cluster(&facts)?;
+        self.shared.check_cluster(facts.cluster.as_ref())?;
+        self.shared.see_intent(situation.intent.as_ref(), situation.revision);
+        self.shared.see_leader(situation.leader.as_ref(), situation.revision);
         self.shared.heard.raise(facts.last.unwrap_or_default());
         self.candidate.heard.raise(self.shared.heard.highest());
         let step = self.next_step(&situation, &facts, lease).await?;

@@ -194,8 +194,10 @@ pub(super) async fn record_recovery(
 /// Changes what operators want.
 pub(super) async fn change_intent(shared: &Shared, change: &IntentChange) -> Result<Intent, ElectionError> {
     for _ in 0..RACES {
-        let read = shared.pool.read_now("changing what operators want", &[Name::Intent]).await?;
-        let found = read.found.into_iter().next().flatten();
+        let names = [Name::Cluster, Name::Intent];
+        let mut found = shared.pool.read_now("changing what operators want", &names).await?.found.into_iter();
+        shared.check_cluster_as_found(found.next().flatten().as_ref())?;
+        let found = found.next().flatten();
         let changed = |intent: Intent| intent.changed(change, clock::wall());
         let (proposal, wanted) = term::intend(found.as_ref(), shared.heard.highest(), changed)?;
         if proposal.writes.is_empty() {

@@ -52,14 +52,12 @@ pub(super) async fn announce(shared: &Shared, member: &MemberRecord) -> Result<(
         drop(shared.announcements.send(announcement).await);
         answer.await
     };
-    match timeout(ANNOUNCE_WITHIN, made).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(_) => {
-            let what = shared.board.shown().unwrap_or_else(|| "there is no lease to keep it yet".to_owned());
-            let action = format!("announcing member {}", member.master);
-            Err(StoreError::Unreachable { action, source: what.into() }.into())
-        }
+    if let Ok(Ok(result)) = timeout(ANNOUNCE_WITHIN, made).await {
+        return result;
     }
+    let what = shared.board.shown().unwrap_or_else(|| "there is no lease to keep it yet".to_owned());
+    let action = format!("announcing member {}", member.master);
+    Err(StoreError::Unreachable { action, source: what.into() }.into())
 }
 
 /// All members, from a read of now. Entries that cannot be read are left out.
@@ -82,18 +80,24 @@ struct Written {
 
 /// Keeps the entry for as long as the store lives.
 pub(super) async fn keep(shared: Arc<Shared>, mut announcements: mpsc::Receiver<Announcement>) {
-    let mut lease = shared.session.lease.subscribe();
+    let (mut lease, mut seen) = (shared.session.lease.subscribe(), shared.seen.subscribe());
     let mut wanted: Option<MemberRecord> = None;
     let mut written: Option<Written> = None;
+    // The lease that has ever kept our entry, and what the members were when it was last looked at.
+    let (mut kept, mut looked) = (None, 0);
     let mut waiting: Vec<oneshot::Sender<Result<(), ElectionError>>> = Vec::new();
     loop {
         let held = lease.borrow_and_update().map(|lease| lease.id);
+        let members = seen.borrow_and_update().members;
         if let (Some(member), Some(lease)) = (&wanted, held) {
             let entry = Written { member: member.clone(), lease };
-            let result = if written.as_ref() == Some(&entry) { Ok(()) } else { write(&shared, member, lease).await };
+            let there = written.as_ref() == Some(&entry) && looked == members;
+            let result = if there { Ok(()) } else { write(&shared, member, lease, kept == Some(lease)).await };
+            looked = members;
             match &result {
                 Ok(()) => {
                     shared.board.clear(Subject::Member);
+                    kept = Some(lease);
                     written = Some(entry);
                 }
                 Err(error) => {
@@ -116,6 +120,10 @@ pub(super) async fn keep(shared: Arc<Shared>, mut announcements: mpsc::Receiver<
             changed = lease.wait_for(|lease| lease.map(|lease| lease.id) != held) => {
                 if changed.is_err() { return }
             }
+            // Whoever removed our entry, or wrote over it, has changed the members.
+            changed = seen.wait_for(|seen| seen.members != members), if written.is_some() => {
+                if changed.is_err() { return }
+            }
             () = sleep(RETRY), if !settled => {}
         }
     }
@@ -134,21 +142,27 @@ fn tell(waiting: &mut Vec<oneshot::Sender<Result<(), ElectionError>>>, result: R
     }
 }
 
-/// Writes the entry under the lease. An entry under another lease is another process: one with our own address must
-/// be dead, since we have its port now; one with another address has the id.
-async fn write(shared: &Shared, member: &MemberRecord, lease: LeaseId) -> Result<(), ElectionError> {
+/// Writes the entry under the lease, if it is not there. An entry under another lease is another process: one with our
+/// own address must be dead, since we have its port now, unless it has `replaced` ours while we live; one with another
+/// address has the id.
+async fn write(shared: &Shared, member: &MemberRecord, lease: LeaseId, replaced: bool) -> Result<(), ElectionError> {
     let name = Name::Member(member.master.clone());
-    let key = Key::from(&name);
     let nonce = Nonce::new("member").map_err(ElectionError::NewId)?;
-    let value = Stamp { epoch: Epoch(0), nonce: &nonce }.seal(&key, member)?;
+    let value = Stamp { epoch: Epoch(0), nonce: &nonce }.seal(&Key::from(&name), member)?;
     for _ in 0..RACES {
+        let cluster = shared.pool.read_now("announcing a member", &[Name::Cluster]).await?.found;
+        shared.check_cluster_as_found(cluster.first().and_then(Option::as_ref))?;
         let found = shared.pool.read_leased(&name).await?;
-        if let Some(found) = found.as_ref().filter(|found| found.lease != lease) {
-            let other: MemberRecord = decode(&found.item)?;
-            if other.rpc != member.rpc {
-                let (master, rpc, started_at) = (other.master, other.rpc, Wall(other.started_at));
-                return Err(ElectionError::MemberTaken { master, rpc, started_at });
+        match &found {
+            Some(found) if found.lease != lease => {
+                let other: MemberRecord = decode(&found.item)?;
+                if replaced || other.rpc != member.rpc {
+                    let (master, rpc, started_at) = (other.master, other.rpc, Wall(other.started_at));
+                    return Err(ElectionError::MemberTaken { master, rpc, started_at });
+                }
             }
+            Some(found) if found.item.value == value => return Ok(()),
+            _ => {}
         }
         let mut proposal = Proposal::default();
         proposal.unchanged(name.clone(), found.as_ref().map(|found| &found.item));

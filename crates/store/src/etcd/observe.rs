@@ -12,14 +12,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::election::Loss;
 use crate::engine::{Revision, Versioned};
-use crate::error::StoreError;
+use crate::error::{ElectionError, StoreError};
 use crate::key::{Family, Key, KeyPrefix, Name};
 
 use super::fault::Fault;
 use super::mirror::{Event, Mirror};
 use super::pool::{At, Lane, number, revision};
 use super::shared::{Shared, lock};
-use super::trouble::{Subject, in_full};
+use super::trouble::{Complaints, Subject, in_full};
 
 /// How long a watch may be quiet before it is asked how far it has come.
 const QUIET: Duration = Duration::from_secs(1);
@@ -29,6 +29,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Between two tries to read everything, or to watch.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// The same where etcd can be reached and has something against it, such as another cluster's store.
+const RETRY_REFUSED: Duration = Duration::from_secs(2);
 
 /// How many watches may break off in a row, without any news from one, before that is called trouble.
 const BREAKS: u32 = 2;
@@ -59,24 +62,28 @@ pub(super) async fn observe(shared: Arc<Shared>) {
                 shared.board.clear(Subject::Watch);
                 let reason = follow(&shared, at.next()).await;
                 tracing::warn!(reason, "watch cannot be resumed, reading everything again");
+                sleep(RETRY).await;
             }
-            Err(error) => shared.board.report(Subject::Watch, in_full(&error)),
+            Err(error) => {
+                shared.board.report(Subject::Watch, in_full(&error));
+                sleep(if error.retryable() { RETRY } else { RETRY_REFUSED }).await;
+            }
         }
-        sleep(RETRY).await;
     }
 }
 
-/// Everything as it was at one revision.
-async fn read_everything(shared: &Shared) -> Result<Revision, StoreError> {
-    let read = shared.pool.read_now("reading who leads", &[Name::Leader, Name::Intent]).await?;
+/// Everything as it was at one revision. Nothing is shown of another cluster's store.
+async fn read_everything(shared: &Shared) -> Result<Revision, ElectionError> {
+    let read = shared.pool.read_now("reading who leads", &[Name::Cluster, Name::Leader, Name::Intent]).await?;
     let at = read.at;
+    let mut found = read.found.iter().map(Option::as_ref);
+    shared.check_cluster_as_found(found.next().flatten())?;
     let mut records = Vec::new();
     for family in [Family::State, Family::Done] {
         records.extend(read_family(shared, family, at).await?);
     }
     lock(&shared.mirror).reset(records, at);
     shared.mirrored.send_replace(at);
-    let mut found = read.found.iter().map(Option::as_ref);
     let (leader, intent) = (found.next().flatten(), found.next().flatten());
     shared.see_intent(intent, at);
     shared.see_leader(leader, at);
@@ -101,15 +108,19 @@ async fn read_family(shared: &Shared, family: Family, at: Revision) -> Result<Ve
 /// says why.
 async fn follow(shared: &Shared, mut from: Revision) -> String {
     let mut breaks = 0;
+    let mut complaints = Complaints::default();
     loop {
-        let before = from;
         match watch(shared, &mut from, &mut breaks).await {
             End::Canceled(reason) => return reason,
             End::Broken(fault) => {
                 tracing::debug!(%fault, revision = %from, "watch broken off, resuming");
-                breaks = if from > before { 0 } else { breaks + 1 };
+                if breaks == 0 {
+                    complaints = Complaints::default();
+                }
+                breaks += 1;
+                let complaints = complaints.with(&fault);
                 if breaks > BREAKS {
-                    shared.board.report(Subject::Watch, format!("watch broken off: {}", in_full(&fault)));
+                    shared.board.report(Subject::Watch, format!("watch broken off: {complaints}"));
                 }
             }
         }

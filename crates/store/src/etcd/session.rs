@@ -20,7 +20,7 @@ use super::options::LEAST_TTL;
 use super::pool::{Call, Lane, Point};
 use super::proposal::LeaseId;
 use super::shared::Shared;
-use super::trouble::{Subject, in_full};
+use super::trouble::{Complaints, Subject, in_full};
 
 /// How often the lease is renewed: six times or more within the shortest one.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
@@ -163,13 +163,19 @@ async fn hold(shared: &Shared, lease: LeaseId, ttl: Duration) -> Over {
 
 async fn renew(shared: &Shared, lease: LeaseId, ttl: Duration) -> Over {
     let mut acknowledged = clock::mono();
+    let mut complaints = Complaints::default();
     loop {
+        let before = acknowledged;
         let Err(fault) = renew_at_one(shared, lease, ttl, &mut acknowledged).await else { return Over::Gone };
         if fault.is_reason(&Reason::LeaseNotFound) {
             return Over::Gone;
         }
+        if acknowledged > before {
+            complaints = Complaints::default();
+        }
+        let complaints = complaints.with(&fault);
         if clock::mono() - acknowledged > ANSWER_WITHIN {
-            shared.board.report(Subject::Lease, format!("lease could not be renewed: {}", in_full(&fault)));
+            shared.board.report(Subject::Lease, format!("lease could not be renewed: {complaints}"));
         }
         sleep(RETRY).await;
     }

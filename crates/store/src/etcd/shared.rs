@@ -14,6 +14,7 @@ use crate::envelope;
 use crate::error::ElectionError;
 use crate::intent::Intent;
 use crate::key::Name;
+use crate::meta::ClusterRecord;
 
 use super::engine::Engine;
 use super::members::Announcement;
@@ -22,7 +23,7 @@ use super::office::Office;
 use super::options::EtcdOptions;
 use super::pool::Pool;
 use super::session::{Lease, Session};
-use super::term::Facts;
+use super::term;
 use super::trouble::Board;
 
 /// One store's state. Every lock is held for moments, and never over an await.
@@ -162,6 +163,7 @@ impl Shared {
             let ours = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, office));
             if ours {
                 *current = None;
+                lock(&self.mirror).forget_take_over();
             }
             ours
         });
@@ -177,9 +179,8 @@ impl Shared {
     ///
     /// # Errors
     /// [`ElectionError::OtherCluster`], [`ElectionError::ForeignCluster`].
-    pub(super) fn check_cluster(&self, facts: &Facts) -> Result<(), ElectionError> {
+    pub(super) fn check_cluster(&self, found: Option<&ClusterRecord>) -> Result<(), ElectionError> {
         let place = || format!("prefix {}", self.options.prefix);
-        let found = facts.cluster.as_ref();
         if let Some(name) = found.and_then(|found| found.name.as_ref())
             && *name != self.options.cluster
         {
@@ -196,6 +197,20 @@ impl Shared {
             Some(_) => Ok(()),
             None => {
                 *known = found.cloned();
+                Ok(())
+            }
+        }
+    }
+
+    /// The same for those who need not know: a record that cannot be read is not a proof of anything.
+    ///
+    /// # Errors
+    /// As [`Self::check_cluster`].
+    pub(super) fn check_cluster_as_found(&self, found: Option<&Versioned>) -> Result<(), ElectionError> {
+        match term::optional(found) {
+            Ok(found) => self.check_cluster(found.as_ref()),
+            Err(error) => {
+                tracing::error!(%error, "whose store this is cannot be read");
                 Ok(())
             }
         }

@@ -72,7 +72,7 @@ impl EtcdStore {
 
     /// Compares what was read at the take-over of a term with the mirror, once that has come so far.
     async fn compare(&self, prefix: &KeyPrefix, after: Option<&Key>, at: Revision, page: &Page) {
-        if !self.shared.office().is_some_and(|office| office.won_at() == at) {
+        if self.shared.office().is_none_or(|office| office.won_at() != at) {
             return;
         }
         let mut mirrored = self.shared.mirrored.subscribe();

@@ -71,6 +71,29 @@ impl Board {
     }
 }
 
+/// What was said in a row of failures, each thing once: a store of several members fails in several ways.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(Vec<String>);
+
+impl Complaints {
+    /// Most that are told together: one for each member of a usual etcd.
+    const MOST: usize = 3;
+
+    /// Everything that was said lately, as one line.
+    pub(super) fn with(&mut self, error: &dyn Error) -> String {
+        let text = in_full(error);
+        self.0.retain(|said| *said != text);
+        self.0.push(text);
+        if self.0.len() > Self::MOST {
+            self.0.remove(0);
+        }
+        let mut all: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        // So that the same things give the same line.
+        all.sort_unstable();
+        all.join("; ")
+    }
+}
+
 /// An error with everything that led to it, as one line.
 pub(super) fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -107,6 +130,17 @@ mod tests {
         board.clear(Subject::Watch);
         board.clear(Subject::Watch);
         assert_eq!(*shown.borrow(), None);
+    }
+
+    #[test]
+    fn the_same_complaints_give_the_same_line() {
+        let error = |text: &str| std::io::Error::other(text.to_owned());
+        let mut complaints = Complaints::default();
+        assert_eq!(complaints.with(&error("b")), "b");
+        assert_eq!(complaints.with(&error("a")), "a; b");
+        assert_eq!(complaints.with(&error("b")), "a; b");
+        complaints.with(&error("c"));
+        assert_eq!(complaints.with(&error("d")), "b; c; d", "the oldest goes");
     }
 
     #[test]
