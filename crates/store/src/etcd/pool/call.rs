@@ -77,13 +77,13 @@ pub(in crate::etcd) struct Call {
     pub(in crate::etcd) lane: Lane,
     /// For one try at one endpoint.
     pub(in crate::etcd) each: Duration,
-    /// For all tries together.
+    /// No try begins after this.
     pub(in crate::etcd) total: Duration,
 }
 
 impl Call {
     /// A small read. One try is short, because another endpoint may do it; all together outlast an ordinary change of
-    /// etcd's leader (up to 3 s).
+    /// etcd's leader, up to 3 s.
     pub(in crate::etcd) const READ: Call =
         Call { point: Point::Read, lane: Lane::Requests, each: Duration::from_secs(1), total: Duration::from_secs(5) };
 

@@ -47,11 +47,21 @@ pub(in crate::etcd) struct Endpoint {
 #[derive(Debug, Default)]
 struct State {
     clients: Clients,
+    /// How often the clients were forgotten.
+    generation: u64,
     rests_until: Option<Instant>,
     /// Somebody has looked at its version since its clients were made.
     inspected: bool,
     /// Its version when somebody looked.
     version: Option<String>,
+}
+
+impl State {
+    fn forget_clients(&mut self) {
+        self.clients = Clients::default();
+        self.generation += 1;
+        self.inspected = false;
+    }
 }
 
 /// By lane. A cell is filled by the first one who needs it, while the others wait.
@@ -88,14 +98,17 @@ impl Endpoint {
         })
     }
 
+    /// Which clients it has now: what befalls earlier ones says nothing of it any more.
+    pub(super) fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
     /// A client on the lane's connection. Does not connect, unless it has to knock or to log in.
     pub(in crate::etcd) async fn client(&self, lane: Lane) -> Result<Client, Fault> {
         let cell = Arc::clone(&self.state().clients.0[lane as usize]);
-        let made = cell.get_or_try_init(|| async {
-            let made = timeout(CLIENT_WITHIN, self.make(lane)).await;
-            made.unwrap_or_else(|_| Err(Fault::silence(&self.name))).map_err(Fault::while_preparing)
-        });
-        made.await.cloned()
+        let made = timeout(CLIENT_WITHIN, cell.get_or_try_init(|| self.make(lane))).await;
+        let made = made.unwrap_or_else(|_| Err(Fault::silence(&self.name)));
+        made.cloned().map_err(Fault::while_preparing)
     }
 
     async fn make(&self, lane: Lane) -> Result<Client, Fault> {
@@ -118,9 +131,7 @@ impl Endpoint {
 
     /// Has all connections, and logins, made anew before their next use. Calls under way keep theirs.
     pub(super) fn forget_clients(&self) {
-        let mut state = self.state();
-        state.clients = Clients::default();
-        state.inspected = false;
+        self.state().forget_clients();
     }
 
     /// Whether it is worth asking for its version; whoever asks this does it.
@@ -133,10 +144,16 @@ impl Endpoint {
         self.state().version.replace(version.to_owned()).is_none_or(|known| known != version)
     }
 
-    /// It did not answer as it should: the others come first for a while.
-    pub(super) fn failed(&self) {
-        self.forget_clients();
-        self.state().rests_until = Some(Instant::now() + REST);
+    /// It did not answer as it should: the others come first for a while. Whether that is news: clients that have been
+    /// replaced already do not count.
+    pub(super) fn failed(&self, generation: u64) -> bool {
+        let mut state = self.state();
+        let news = state.generation == generation;
+        if news {
+            state.forget_clients();
+            state.rests_until = Some(Instant::now() + REST);
+        }
+        news
     }
 
     /// It answered. Whether that is news.

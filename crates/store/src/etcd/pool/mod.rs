@@ -36,9 +36,12 @@ use super::options::{EtcdOptions, InvalidOption};
 /// Between two rounds over all endpoints, when none of them gave an answer.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
-/// Which endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At(usize);
+/// A connection of some endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct At {
+    endpoint: usize,
+    generation: u64,
+}
 
 /// A client of one endpoint, for streams. What is asked of it goes through [`Pool::ask`].
 pub(super) struct Lent {
@@ -82,11 +85,11 @@ impl Pool {
         &self.keys
     }
 
-    /// Does something that may be done twice: at every endpoint, round after round, until one answers or the total
-    /// deadline has passed.
+    /// Does something that may be done twice: at every endpoint, round after round, until one answers or the time for
+    /// all tries has passed.
     ///
     /// # Errors
-    /// What etcd refuses, at once; otherwise what all endpoints had to say in the end.
+    /// What etcd refuses, at once; otherwise what all endpoints that were asked had to say in the end.
     pub(super) async fn read<T, F, W>(&self, call: Call, work: W) -> Result<T, Fault>
     where
         T: Answer,
@@ -94,22 +97,21 @@ impl Pool {
         W: Fn(Client) -> F,
     {
         call.point.before().await?;
-        let deadline = Instant::now() + call.total;
+        let last = Instant::now() + call.total;
         let mut faults = BTreeMap::new();
         loop {
-            for at in self.order() {
-                let left = deadline.saturating_duration_since(Instant::now());
-                match Box::pin(self.attempt(at, call.lane, call.each.min(left), &work)).await {
+            for index in self.order() {
+                match Box::pin(self.attempt(index, call.lane, call.each, &work)).await {
                     Ok(answer) => {
                         call.point.after().await?;
                         return Ok(answer);
                     }
-                    Err(fault) if fault.is_endpoints() => faults.insert(at, fault),
+                    Err(fault) if fault.is_endpoints() => faults.insert(index, fault),
                     Err(fault) => return Err(fault),
                 };
-            }
-            if Instant::now() + ROUND_PAUSE >= deadline {
-                return Err(Fault::of_all(faults.into_values()));
+                if Instant::now() >= last {
+                    return Err(Fault::of_all(faults.into_values()));
+                }
             }
             sleep(ROUND_PAUSE).await;
         }
@@ -127,17 +129,19 @@ impl Pool {
         W: Fn(Client) -> F,
     {
         call.point.before().await?;
-        let deadline = Instant::now() + call.total;
+        let last = Instant::now() + call.total;
         let mut faults = Vec::new();
-        for at in self.order() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match Box::pin(self.attempt(at, call.lane, call.each.min(left), &work)).await {
+        for index in self.order() {
+            match Box::pin(self.attempt(index, call.lane, call.each, &work)).await {
                 Ok(answer) => {
                     call.point.after().await?;
                     return Ok(answer);
                 }
                 Err(fault) if *fault.kind() == Kind::NotSent => faults.push(fault),
                 Err(fault) => return Err(fault),
+            }
+            if Instant::now() >= last {
+                break;
             }
         }
         Err(Fault::of_all(faults))
@@ -150,9 +154,9 @@ impl Pool {
     /// What etcd refuses; otherwise what all endpoints had to say.
     pub(super) async fn client(&self, lane: Lane) -> Result<Lent, Fault> {
         let mut faults = Vec::new();
-        for at in self.order() {
-            match self.client_at(at, lane).await {
-                Ok(client) => return Ok(Lent { at, client }),
+        for index in self.order() {
+            match self.lend(index, lane).await {
+                Ok(lent) => return Ok(lent),
                 Err(fault) if fault.is_endpoints() => faults.push(fault),
                 Err(fault) => return Err(fault),
             }
@@ -171,7 +175,7 @@ impl Pool {
         within: Duration,
         answer: impl Future<Output = Reply<T>>,
     ) -> Result<T, Fault> {
-        let endpoint = &self.endpoints[at.0];
+        let endpoint = &self.endpoints[at.endpoint];
         let result = match timeout(within, answer).await {
             Ok(Ok(answer)) => return self.see(at, answer.header()).map(|()| answer),
             Ok(Err(error)) => Fault::of(&endpoint.name, &error),
@@ -189,7 +193,7 @@ impl Pool {
     /// If it is another etcd, now and ever after.
     pub(super) fn see(&self, at: At, header: Option<&ResponseHeader>) -> Result<(), Fault> {
         self.check_ours()?;
-        let endpoint = &self.endpoints[at.0];
+        let endpoint = &self.endpoints[at.endpoint];
         if let Some(found) = header.map(ResponseHeader::cluster_id) {
             let expected = *self.cluster.get_or_init(|| found);
             if found != expected {
@@ -200,7 +204,7 @@ impl Pool {
         }
         if endpoint.answered() {
             tracing::info!(endpoint = endpoint.name, "etcd member answers again");
-            self.prefer(at);
+            self.prefer(at.endpoint);
         }
         Ok(())
     }
@@ -208,11 +212,13 @@ impl Pool {
     /// An endpoint did not do as it should: it rests for some seconds, and everybody is moved on to the next one.
     /// [`Self::ask`] does that itself.
     pub(super) fn failed(&self, at: At) {
-        self.endpoints[at.0].failed();
-        let next = self.order().first().map_or(at.0, |next| next.0);
-        let moved = self.current.compare_exchange(at.0, next, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if moved && next != at.0 {
-            let (from, to) = (&self.endpoints[at.0].name, &self.endpoints[next].name);
+        if !self.endpoints[at.endpoint].failed(at.generation) {
+            return;
+        }
+        let next = self.order().first().copied().unwrap_or(at.endpoint);
+        let moved = self.current.compare_exchange(at.endpoint, next, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if moved && next != at.endpoint {
+            let (from, to) = (&self.endpoints[at.endpoint].name, &self.endpoints[next].name);
             tracing::warn!(from, to, "etcd member failed, asking another one");
         }
     }
@@ -220,57 +226,64 @@ impl Pool {
     /// A stream of this endpoint ended without a word, as it does when the member stops.
     pub(super) fn ended(&self, at: At) -> Fault {
         self.failed(at);
-        Fault::ended(&self.endpoints[at.0].name)
-    }
-
-    /// As configured.
-    pub(super) fn name(&self, at: At) -> &str {
-        &self.endpoints[at.0].name
+        Fault::ended(&self.endpoints[at.endpoint].name)
     }
 
     /// A future of some size, for its clients: to be boxed.
-    async fn attempt<T, F, W>(&self, at: At, lane: Lane, within: Duration, work: &W) -> Result<T, Fault>
+    async fn attempt<T, F, W>(&self, index: usize, lane: Lane, within: Duration, work: &W) -> Result<T, Fault>
     where
         T: Answer,
         F: Future<Output = Reply<T>>,
         W: Fn(Client) -> F,
     {
         let deadline = Instant::now() + within;
-        match self.attempt_once(at, lane, deadline, work).await {
+        match self.attempt_once(index, lane, deadline, work).await {
             Err(fault) if fault.is_reason(&Reason::StaleLogin) => {
-                self.endpoints[at.0].forget_clients();
-                self.attempt_once(at, lane, deadline, work).await
+                self.endpoints[index].forget_clients();
+                self.attempt_once(index, lane, deadline, work).await
             }
             result => result,
         }
     }
 
-    async fn attempt_once<T, F, W>(&self, at: At, lane: Lane, deadline: Instant, work: &W) -> Result<T, Fault>
+    async fn attempt_once<T, F, W>(&self, index: usize, lane: Lane, deadline: Instant, work: &W) -> Result<T, Fault>
     where
         T: Answer,
         F: Future<Output = Reply<T>>,
         W: Fn(Client) -> F,
     {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let Ok(client) = timeout(left(), self.client_at(at, lane)).await else {
+        let at = self.at(index);
+        let Ok(lent) = timeout(left(), self.lend(index, lane)).await else {
             self.failed(at);
-            return Err(Fault::silence(self.name(at)).while_preparing());
+            return Err(Fault::silence(&self.endpoints[index].name).while_preparing());
         };
-        let answer = self.ask(at, left(), work(client?)).await?;
-        let endpoint = &self.endpoints[at.0];
+        let Lent { at, client } = lent?;
+        let answer = self.ask(at, left(), work(client)).await?;
+        let endpoint = &self.endpoints[index];
         if endpoint.take_inspection() {
             tokio::spawn(check::inspect(Arc::clone(endpoint)));
         }
         Ok(answer)
     }
 
-    async fn client_at(&self, at: At, lane: Lane) -> Result<Client, Fault> {
+    async fn lend(&self, index: usize, lane: Lane) -> Result<Lent, Fault> {
         self.check_ours()?;
-        let client = self.endpoints[at.0].client(lane).await;
-        if client.as_ref().is_err_and(Fault::is_endpoints) {
-            self.failed(at);
+        let at = self.at(index);
+        match self.endpoints[index].client(lane).await {
+            Ok(client) => Ok(Lent { at, client }),
+            Err(fault) => {
+                if fault.is_endpoints() {
+                    self.failed(at);
+                }
+                Err(fault)
+            }
         }
-        client
+    }
+
+    /// The endpoint with the connections that it has now.
+    fn at(&self, endpoint: usize) -> At {
+        At { endpoint, generation: self.endpoints[endpoint].generation() }
     }
 
     fn check_ours(&self) -> Result<(), Fault> {
@@ -279,23 +292,23 @@ impl Pool {
 
     /// The endpoints in the order in which they are worth asking: round the ring from the current one, those that have
     /// failed lately behind the others.
-    fn order(&self) -> Vec<At> {
+    fn order(&self) -> Vec<usize> {
         self.order_at(Instant::now())
     }
 
-    fn order_at(&self, now: Instant) -> Vec<At> {
+    fn order_at(&self, now: Instant) -> Vec<usize> {
         let (count, first) = (self.endpoints.len(), self.current.load(Ordering::Acquire));
         let ring = (0..count).map(|step| (first + step) % count);
-        let (mut order, resting): (Vec<usize>, Vec<usize>) = ring.partition(|at| !self.endpoints[*at].rests(now));
+        let (mut order, resting): (Vec<_>, Vec<_>) = ring.partition(|index| !self.endpoints[*index].rests(now));
         order.extend(resting);
-        order.into_iter().map(At).collect()
+        order
     }
 
     /// Nobody is moved back to an endpoint that answers again while the current one does.
-    fn prefer(&self, at: At) {
+    fn prefer(&self, index: usize) {
         let current = self.current.load(Ordering::Acquire);
         if self.endpoints[current].rests(Instant::now()) {
-            let _ = self.current.compare_exchange(current, at.0, Ordering::AcqRel, Ordering::Acquire);
+            let _ = self.current.compare_exchange(current, index, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 }

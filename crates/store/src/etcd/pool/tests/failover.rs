@@ -30,17 +30,17 @@ async fn every_read_succeeds_when_a_member_is_gone() {
     let pool = pool(endpoints);
     put(&pool, "a").await.unwrap();
     longest_read(&pool, 20).await;
-    assert_eq!(pool.order()[0], At(0), "nobody moves without need");
+    assert_eq!(pool.order()[0], 0, "nobody moves without need");
 
     etcd.kill(victim);
     let longest = longest_read(&pool, 200).await;
     assert!(longest < PROMPTLY, "{longest:?}");
-    assert_eq!(pool.order(), [At(1), At(2), At(0)], "the dead one is last");
+    assert_eq!(pool.order(), [1, 2, 0], "the dead one is last");
     put(&pool, "b").await.unwrap();
 
     etcd.restart(victim).unwrap();
     longest_read(&pool, 20).await;
-    assert_eq!(pool.order()[0], At(1), "nobody moves back without need");
+    assert_eq!(pool.order()[0], 1, "nobody moves back without need");
 
     // Now the leader of etcd, whichever place it has.
     let leader = tanist_testkit::wait_for("a leader", WITH_ELECTION, || etcd.leader());
@@ -63,7 +63,7 @@ async fn all_lanes_leave_an_endpoint_that_one_has_found_silent() {
     let grant = pool.ask(lent.at, Duration::from_millis(200), lent.client.lease_grant(5, None)).await;
     assert_eq!(fault(grant.map(drop)).0, Kind::Ambiguous);
     for lane in [Lane::Requests, Lane::Lease, Lane::Watch, Lane::Bulk] {
-        assert_eq!(pool.client(lane).await.unwrap().at, At(1));
+        assert_eq!(pool.client(lane).await.unwrap().at.endpoint, 1);
     }
     let longest = longest_read(&pool, 20).await;
     assert!(longest < PROMPTLY, "{longest:?}");
@@ -76,22 +76,24 @@ async fn a_write_goes_to_the_next_endpoint_while_nothing_was_sent() {
     let dead = format!("http://127.0.0.1:{}", free_port().unwrap());
     let pool = pool(vec![dead, etcd.endpoints().remove(0)]);
     put(&pool, "a").await.unwrap();
-    assert_eq!(pool.order(), [At(1), At(0)]);
+    assert_eq!(pool.order(), [1, 0]);
     assert_eq!(look(&pool, Call::READ).await.unwrap(), 1);
 }
 
 #[test]
 fn a_failed_endpoint_rests_and_is_asked_again_after_that() {
     let pool = pool(vec!["http://a.invalid:1".to_owned(), "http://b.invalid:1".to_owned()]);
-    assert_eq!(pool.order(), [At(0), At(1)]);
-    pool.failed(At(0));
-    assert_eq!(pool.order(), [At(1), At(0)]);
+    assert_eq!(pool.order(), [0, 1]);
+    pool.failed(pool.at(0));
+    assert_eq!(pool.order(), [1, 0]);
+    pool.failed(At { endpoint: 1, generation: 7 });
+    assert_eq!(pool.order(), [1, 0], "what befalls connections that are replaced already is no news");
     let rested = Instant::now() + Duration::from_secs(10);
-    assert_eq!(pool.order_at(rested), [At(1), At(0)], "the new one is kept");
-    pool.failed(At(1));
-    assert_eq!(pool.order_at(rested), [At(1), At(0)], "everybody rests: nowhere to move to");
-    pool.see(At(0), None).unwrap();
-    assert_eq!(pool.order(), [At(0), At(1)], "the one that answers is preferred to one that rests");
-    pool.see(At(1), None).unwrap();
-    assert_eq!(pool.order(), [At(0), At(1)]);
+    assert_eq!(pool.order_at(rested), [1, 0], "the new one is kept");
+    pool.failed(pool.at(1));
+    assert_eq!(pool.order_at(rested), [1, 0], "everybody rests: nowhere to move to");
+    pool.see(pool.at(0), None).unwrap();
+    assert_eq!(pool.order(), [0, 1], "the one that answers is preferred to one that rests");
+    pool.see(pool.at(1), None).unwrap();
+    assert_eq!(pool.order(), [0, 1]);
 }
