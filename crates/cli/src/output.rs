@@ -23,19 +23,22 @@ pub(crate) fn colour(stream: &impl IsTerminal) -> bool {
 pub(crate) struct Output {
     format: OutputFormat,
     terminal: bool,
+    /// Characters in a line of the terminal, if it tells.
+    width: Option<u16>,
     colour: bool,
 }
 
 impl Output {
     /// For standard output.
     pub(crate) fn new(format: OutputFormat) -> Self {
-        Self { format, terminal: io::stdout().is_terminal(), colour: colour(&io::stdout()) }
+        let terminal = io::stdout().is_terminal();
+        Self { format, terminal, width: Table::new().width().filter(|_| terminal), colour: colour(&io::stdout()) }
     }
 
     /// As for a pipe.
     #[cfg(test)]
     pub(crate) fn plain(format: OutputFormat) -> Self {
-        Self { format, terminal: false, colour: false }
+        Self { format, terminal: false, width: None, colour: false }
     }
 
     /// Whether people are to read it.
@@ -93,14 +96,15 @@ impl Output {
         for row in rows {
             table.add_row(row.into_iter().zip(headings).map(cell));
         }
-        finish(table, headings.iter().map(|(_, kind)| *kind))
+        let kinds: Vec<Kind> = headings.iter().map(|(_, kind)| *kind).collect();
+        self.finish(table, &kinds)
     }
 
     /// A sentence, and others that belong to it.
     pub(crate) fn sentences(self, first: &str, others: &[String]) -> String {
         let mut table = self.bare();
         table.add_row([first]);
-        let first = finish(table, [Kind::Words].into_iter());
+        let first = self.finish(table, &[Kind::Words]);
         if others.is_empty() {
             return first;
         }
@@ -108,34 +112,55 @@ impl Output {
         for other in others {
             table.add_row(["-", other]);
         }
-        format!("{first}\n{}", finish(table, [Kind::Plain, Kind::Words].into_iter()))
+        format!("{first}\n{}", self.finish(table, &[Kind::Bullet, Kind::Words]))
     }
 
     fn bare(self) -> Table {
         let mut table = Table::new();
-        let width = table.width().filter(|_| self.terminal);
         table.load_style(presets::NOTHING);
         table.force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
         if self.colour {
             table.enforce_styling();
         }
-        if let Some(width) = width {
+        table
+    }
+
+    /// The text of a table: columns two blanks apart, of which only those of words give way at the edge of a terminal.
+    fn finish(self, mut table: Table, kinds: &[Kind]) -> String {
+        for (column, kind) in table.column_iter_mut().zip(kinds) {
+            column.set_padding((0, kind.blanks()));
+            if *kind != Kind::Words {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        let columns = || table.column_max_content_widths().into_iter().zip(kinds);
+        let rigid: u16 =
+            columns().filter(|(_, kind)| **kind != Kind::Words).map(|(width, kind)| width + kind.blanks()).sum();
+        let words: u16 = columns().filter(|(_, kind)| **kind == Kind::Words).map(|(width, _)| width).sum();
+        if let Some(room) = self.width.and_then(|width| width.checked_sub(rigid))
+            && words > room
+            && room >= NARROWEST_WORDS
+        {
+            let width = rigid + room;
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        table
+        table.trim_fmt().lines().map(without_trailing_blanks).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The text of a table: columns two blanks apart, of which only those of words give way.
-fn finish(mut table: Table, kinds: impl Iterator<Item = Kind>) -> String {
-    for (column, kind) in table.column_iter_mut().zip(kinds) {
-        column.set_padding((0, 2));
-        if kind != Kind::Words {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+/// What a style ends with.
+const PLAIN_AGAIN: &str = "\u{1b}[0m";
+
+/// Blanks that are part of a styled cell would make a line too long for a terminal that it fits.
+fn without_trailing_blanks(line: &str) -> String {
+    match line.strip_suffix(PLAIN_AGAIN) {
+        Some(styled) => format!("{}{PLAIN_AGAIN}", styled.trim_end()),
+        None => line.to_owned(),
     }
-    table.trim_fmt()
 }
+
+/// Sentences are not wrapped into a column narrower than this, in characters: the terminal's own way is better then.
+const NARROWEST_WORDS: u16 = 12;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +171,19 @@ pub(crate) enum Kind {
     State,
     /// Sentences, wrapped at the edge of a terminal.
     Words,
+    /// What stands before a sentence.
+    Bullet,
+}
+
+impl Kind {
+    /// Behind a column. Words come last.
+    fn blanks(self) -> u16 {
+        match self {
+            Self::Plain | Self::State => 2,
+            Self::Bullet => 1,
+            Self::Words => 0,
+        }
+    }
 }
 
 /// One column of a table of `T`.
@@ -215,7 +253,7 @@ mod tests {
         [Column::new("ID", |item| item.id.to_owned()), Column::state("STATE", |item| item.state.to_owned())];
 
     fn output(terminal: bool, colour: bool) -> Output {
-        Output { format: OutputFormat::Table, terminal, colour }
+        Output { format: OutputFormat::Table, terminal, width: None, colour }
     }
 
     #[test]
@@ -231,11 +269,36 @@ mod tests {
     }
 
     #[test]
+    fn sentences_follow_each_other_in_lines() {
+        let others = ["it waits".to_owned(), "it works".to_owned()];
+        assert_eq!(output(false, false).sentences("m1 leads", &others), "m1 leads\n- it waits\n- it works");
+        assert_eq!(output(false, false).sentences("m1 leads", &[]), "m1 leads");
+    }
+
+    #[test]
+    fn only_sentences_are_wrapped_and_only_where_there_is_room() {
+        const COLUMNS: [Column<Item>; 2] =
+            [Column::new("ID", |item| item.id.to_owned()), Column::words("WHY", |item| item.state.to_owned())];
+        let items = [Item { id: "driver-20260102", state: "its worker is gone, and nobody else has room for it" }];
+        let at = |width| Output { width: Some(width), ..output(true, false) }.table(&items, &COLUMNS);
+        assert_eq!(
+            at(42),
+            "ID               WHY\n\
+             driver-20260102  its worker is gone, and\n\
+             \u{20}                nobody else has room for\n\
+             \u{20}                it"
+        );
+        let whole = "ID               WHY\ndriver-20260102  its worker is gone, and nobody else has room for it";
+        assert_eq!((at(68).as_str(), at(28).as_str()), (whole, whole), "enough room, and far too little");
+    }
+
+    #[test]
     fn colours_only_where_wanted() {
         let items = [Item { id: "RUNNING", state: "RUNNING" }];
         let plain = output(true, false).table(&items, &COLUMNS);
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
         let coloured = output(true, true).table(&items, &COLUMNS);
         assert_eq!(coloured.matches("\u{1b}[38;5;10mRUNNING").count(), 1, "states only: {coloured:?}");
+        assert!(coloured.lines().next().unwrap().ends_with("STATE\u{1b}[0m"), "no blanks at the end: {coloured:?}");
     }
 }

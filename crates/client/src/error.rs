@@ -90,6 +90,16 @@ pub enum ClientError {
         /// Its words.
         reason: String,
     },
+    /// This cannot be done where the cluster keeps its records, or not now; nothing was changed.
+    #[error("{call} was declined by {address}: {reason}")]
+    Declined {
+        /// What was asked.
+        call: &'static str,
+        /// Of whom.
+        address: String,
+        /// Its words.
+        reason: String,
+    },
     /// The leader has left, and nobody has followed.
     #[error("{from} has handed over the lead, but nobody leads after {deadline:?}: {attempts}")]
     NoSuccessor {

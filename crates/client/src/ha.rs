@@ -90,7 +90,7 @@ impl HaClient {
     /// reaches the store does it; a second pause replaces the first.
     ///
     /// # Errors
-    /// As for any request that alters something.
+    /// [`ClientError::Declined`] where nobody would look at a pause; otherwise as for any request that alters something.
     pub async fn pause(&self, by: &str, why: &str, length: Duration) -> Result<v1::FailoverPause, ClientError> {
         let call = "PauseFailover";
         let for_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
@@ -134,7 +134,10 @@ impl HaClient {
                 tried.in_doubt |= may_have_acted(&status);
                 if !passing && !tried.in_doubt {
                     let address = address.clone();
-                    return Err(backoff::Error::permanent(ClientError::CallRefused { call, address, reason }));
+                    return Err(backoff::Error::permanent(match status.code() {
+                        Code::FailedPrecondition => ClientError::Declined { call, address, reason },
+                        _ => ClientError::CallRefused { call, address, reason },
+                    }));
                 }
                 tried.attempts.note(address, reason);
             }

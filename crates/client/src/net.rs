@@ -39,14 +39,17 @@ pub(crate) fn channel(address: &str) -> Result<Channel, ClientError> {
     Ok(endpoint(address)?.connect_lazy())
 }
 
+/// Kinds of errors of the system that say nothing: the error itself does, e.g. that there is no such host.
+const SAYS_NOTHING: [&str; 2] = ["other error", "uncategorized error"];
+
 /// The words at the bottom of a chain of errors: what the operating system said, if it said something.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;
     }
-    match deepest.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(kind) if kind != io::ErrorKind::Other => kind.to_string(),
+    match deepest.downcast_ref::<io::Error>().map(|error| error.kind().to_string()) {
+        Some(kind) if !SAYS_NOTHING.contains(&kind.as_str()) => kind,
         _ => deepest.to_string(),
     }
 }

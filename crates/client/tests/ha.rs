@@ -172,11 +172,11 @@ async fn a_pause_is_for_any_master_that_reaches_the_store() {
 }
 
 #[tokio::test]
-async fn a_pause_that_cannot_be_is_refused_at_once_and_one_that_nobody_stores_is_told() {
+async fn a_pause_that_cannot_be_is_declined_at_once_and_one_that_nobody_stores_is_told() {
     let (one, two) = pair(vec![Err(Status::failed_precondition("not supported by this store"))]).await;
     let both = [one.address.as_str(), &two.address];
     let error = soon("pause", client(&both).pause("", "", Duration::from_secs(1))).await.unwrap_err();
-    assert!(matches!(error, ClientError::CallRefused { .. }), "{error:?}");
+    assert!(matches!(error, ClientError::Declined { .. }), "{error:?}");
     assert!(error.to_string().ends_with("not supported by this store"), "{error}");
     assert!(two.script().wishes.is_empty(), "nobody else is asked");
 

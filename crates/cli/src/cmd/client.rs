@@ -55,7 +55,7 @@ impl From<ClientError> for Failure {
             ClientError::UnknownDriver { .. }
             | ClientError::NeverLaunched { .. }
             | ClientError::UnknownMaster { .. } => Self::NotFound(error.to_string()),
-            ClientError::SwitchoverRefused { .. } => Self::Refused(error.to_string()),
+            ClientError::SwitchoverRefused { .. } | ClientError::Declined { .. } => Self::Refused(error.to_string()),
             error => Self::Failed(error.into()),
         }
     }

@@ -8,6 +8,7 @@ mod history;
 mod members;
 mod pause;
 
+use std::fs;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -62,17 +63,24 @@ fn why(text: &str) -> Result<String, String> {
 
 /// Who asks, as far as this process knows: `user@host`.
 fn by() -> String {
-    let name = |variable| std::env::var(variable).ok().filter(|name| is_name(name));
-    let user = name("USER").or_else(|| name("LOGNAME"));
-    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let uid = rustix::process::getuid().as_raw();
+    let users = fs::read_to_string(USERS).unwrap_or_default();
+    let user = name_of(uid, &users).map_or_else(|| format!("uid-{uid}"), str::to_owned);
     format!("{user}@{}", host::name())
 }
 
-/// Longest user name that is believed.
+/// Where users have their names. One that is not in it, as from a directory service, is told by number.
+const USERS: &str = "/etc/passwd";
+
+/// Longest user name that is taken: the system's own limit is below it.
 const MAX_USER_BYTES: usize = 64;
 
-fn is_name(text: &str) -> bool {
-    (1..=MAX_USER_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+/// The name in a line such as `root:x:0:0:…`.
+fn name_of(uid: u32, users: &str) -> Option<&str> {
+    let is_it = |line: &&str| line.split(':').nth(2) == Some(uid.to_string().as_str());
+    let name = users.lines().find(is_it)?.split(':').next()?;
+    ((1..=MAX_USER_BYTES).contains(&name.len()) && !name.contains(|c: char| c.is_whitespace() || c.is_control()))
+        .then_some(name)
 }
 
 #[cfg(test)]
@@ -92,7 +100,10 @@ mod tests {
     fn who_asks_has_a_name_and_a_host() {
         let by = by();
         let (user, host) = by.split_once('@').unwrap();
-        assert!(is_name(user) && !host.is_empty(), "{by}");
+        assert!(!user.is_empty() && !host.is_empty(), "{by}");
         assert!(by.len() <= tanist_client::ha::MAX_BY_BYTES);
+        let users = "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/sh\n:x:7:\na b:x:8:\n";
+        let names = [0, 1000, 1, 7, 8].map(|uid| name_of(uid, users));
+        assert_eq!(names, [Some("root"), Some("ann"), None, None, None]);
     }
 }

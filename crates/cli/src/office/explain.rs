@@ -18,6 +18,9 @@ const RECENT_MS: u64 = 10 * 60 * 1_000;
 /// So many recent terms are worth a word: a switchover there and back are two.
 const MANY_TERMS: usize = 3;
 
+/// So long after a change of leader a standby may not have heard of it.
+const GETS_ROUND_WITHIN_MS: u64 = 2_000;
+
 /// What it comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -174,10 +177,10 @@ fn no_leader(picture: &Picture, findings: &mut Findings) {
         let text = format!("{master} was the last to lead, in term {term}, and does not answer{why}");
         findings.reason("leader_silent", text);
     }
-    for member in picture.answering() {
+    for member in picture.answering().filter(|member| is_standby(member)) {
         let since = since(member.doing_since_ms.unwrap_or(now), now);
-        let (role, doing) = (member.role.as_deref().unwrap_or("-"), member.doing.as_deref().unwrap_or("-"));
-        findings.reason("standing", format!("{} is {role} {since}: {doing}", name(member)));
+        let doing = member.doing.as_deref().unwrap_or("-");
+        findings.reason("standing", format!("{} is STANDBY {since}: {doing}", name(member)));
     }
 }
 
@@ -230,10 +233,15 @@ fn leader(picture: &Picture, holder: &Holder, books: Option<&Result<Books, Strin
     }
 }
 
-/// What is wrong with the store. Masters that say the same are told together.
+/// What is wrong with the store. Masters that say the same are told together, and who has said it already is not.
 fn store(picture: &Picture, findings: &mut Findings) {
+    let leading = picture.leading().is_some();
+    let said = |member: &Member, what: &str| {
+        !leading && is_standby(member) && member.doing.as_ref().is_some_and(|doing| doing.contains(what))
+    };
     let mut groups: Vec<(&str, u64, Vec<String>)> = Vec::new();
-    for (member, trouble) in picture.members.iter().filter_map(|member| Some((member, member.trouble.as_ref()?))) {
+    let troubles = picture.members.iter().filter_map(|member| Some((member, member.trouble.as_ref()?)));
+    for (member, trouble) in troubles.filter(|(member, trouble)| !said(member, &trouble.what)) {
         match groups.iter_mut().find(|(what, ..)| *what == trouble.what) {
             Some((_, at, names)) => {
                 *at = trouble.since_ms.min(*at);
@@ -247,7 +255,8 @@ fn store(picture: &Picture, findings: &mut Findings) {
         let since = since(at, picture.now_ms);
         findings.trouble("store", format!("{} {has} trouble with the store {since}: {what}", and(&names)));
     }
-    if let Some(why) = &picture.incomplete {
+    let any = picture.members.iter().any(|member| member.trouble.is_some());
+    if let Some(why) = picture.incomplete.as_ref().filter(|_| !any) {
         findings.note("incomplete", format!("no master can tell members and history: {why}"));
     }
     if !picture.quarantined.is_empty() {
@@ -298,7 +307,11 @@ fn agreement(picture: &Picture, findings: &mut Findings) {
         );
         findings.trouble("two_leaders", text);
     }
-    for member in picture.answering().filter(|member| is_standby(member)) {
+    let just_begun = picture
+        .history
+        .last()
+        .is_some_and(|term| picture.now_ms < term.began_at_ms.saturating_add(GETS_ROUND_WITHIN_MS));
+    for member in picture.answering().filter(|member| is_standby(member) && !just_begun) {
         let master = name(member);
         match &member.leader {
             Some(office) if office.rank() == latest.rank() && office.nonce != latest.nonce => {

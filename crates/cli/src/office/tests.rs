@@ -182,12 +182,36 @@ fn nobody_leads_because() {
         reply.trouble =
             Some(v1::StoreTrouble { since_ms: NOW - 7_000, what: "e1:2379: connection refused".to_owned() });
     });
-    assert_eq!(kinds(&no_store), ["standing", "standing", "store", "incomplete"]);
+    assert_eq!(kinds(&no_store), ["standing", "standing", "store"]);
     assert_told(
         &no_store,
         "store",
         &["m1 and m3 have trouble with the store since", "(7 s): e1:2379: connection refused"],
     );
+}
+
+#[test]
+fn trouble_that_a_standby_tells_by_itself_is_not_told_again() {
+    let told = standby("m1");
+    let what = "etcd at e1:2379: no answer".to_owned();
+    let told = v1::HaReply {
+        leader: None,
+        members: vec![member("m1")],
+        doing: format!("waits for the store: {what}"),
+        trouble: Some(v1::StoreTrouble { since_ms: NOW, what }),
+        ..told
+    };
+    let unread = v1::HaReply {
+        trouble: None,
+        doing: "stands for election".to_owned(),
+        members: Vec::new(),
+        incomplete: Some("history: no answer".to_owned()),
+        ..told.clone()
+    };
+    assert_eq!(kinds(&explain(&Picture::new(said(vec![told]), NOW), None)), ["standing"]);
+    let unread = explain(&Picture::new(said(vec![unread]), NOW), None);
+    assert_eq!(kinds(&unread), ["standing", "incomplete"]);
+    assert_told(&unread, "incomplete", &["no master can tell members and history: history: no answer"]);
 }
 
 #[test]
@@ -304,6 +328,11 @@ fn masters_that_disagree() {
         leader.term.as_mut().unwrap().nonce = "x".to_owned();
     }));
     assert_trouble(&other_nonce, "same_term", &["m3 knows another term 0.7 than the rest"]);
+    let just_begun = explained(healthy_but(2, |reply| {
+        reply.leader = None;
+        reply.history.push(v1::TermRecord { epoch: 8, since_ms: NOW - 1_900, ..v1::TermRecord::default() });
+    }));
+    assert!(!kinds(&just_begun).contains(&"disagree"), "news takes a moment to get round: {just_begun:#?}");
     let foreign = explained(healthy_but(2, |reply| reply.leader.as_mut().unwrap().cluster_id = "d".to_owned()));
     assert_trouble(&foreign, "two_clusters", &["different clusters, c and d"]);
 }

@@ -6,9 +6,9 @@ use super::ask;
 use crate::cmd::Context;
 use crate::cmd::client::ClientFlags;
 use crate::exit::{self, Failure};
-use crate::office::Member;
-use crate::output::Column;
-use crate::view::{or_dash, time};
+use crate::office::{Member, span};
+use crate::output::{Column, Output};
+use crate::view::or_dash;
 
 /// List the masters: those the store knows, those that are configured, and what each says of itself
 ///
@@ -19,23 +19,34 @@ pub(super) struct Args {
     client: ClientFlags,
 }
 
-const MEMBERS: [Column<Member>; 8] = [
-    Column::new("", |member| if member.leads { "*".to_owned() } else { String::new() }),
-    Column::new("MASTER", |member| or_dash(member.id.as_ref())),
-    Column::new("ADDRESS", |member| member.address.clone()),
-    Column::state("ROLE", |member| or_dash(member.role.as_ref())),
-    Column::new("UP SINCE", |member| or_dash(member.started_at_ms.map(time).as_ref())),
-    Column::new("VERSION", |member| or_dash(member.version.as_ref())),
-    Column::new("MIRROR", mirror),
-    Column::words("ANSWERS", answers),
+/// A member at some moment.
+struct Row {
+    member: Member,
+    now_ms: u64,
+}
+
+const COLUMNS: [Column<Row>; 8] = [
+    Column::new("", |row| if row.member.leads { "*".to_owned() } else { String::new() }),
+    Column::new("MASTER", |row| or_dash(row.member.id.as_ref())),
+    Column::new("ADDRESS", |row| row.member.address.clone()),
+    Column::state("ROLE", |row| or_dash(row.member.role.as_ref())),
+    Column::new("UP FOR", |row| or_dash(row.member.started_at_ms.map(|at| span(at, row.now_ms)).as_ref())),
+    Column::new("VERSION", |row| or_dash(row.member.version.as_ref())),
+    Column::new("MIRROR", |row| mirror(&row.member)),
+    Column::words("ANSWERS", |row| answers(&row.member)),
 ];
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     let (client, output) = ask::masters(context, &args.client)?;
     let picture = ask::picture(&client, 0).await;
-    output.items(&picture.members, &MEMBERS)?;
+    output.item(&picture.members, |members| table(output, members, picture.now_ms))?;
     let heard = picture.answering().next().is_some();
     Ok(ExitCode::from(if heard { 0 } else { exit::NO_LEADER }))
+}
+
+fn table(output: Output, members: &[Member], now_ms: u64) -> String {
+    let rows: Vec<Row> = members.iter().cloned().map(|member| Row { member, now_ms }).collect();
+    output.table(&rows, &COLUMNS)
 }
 
 /// `30 at 112`: records, and the revision up to which they are complete.
@@ -65,7 +76,6 @@ mod tests {
     use super::*;
     use crate::config::OutputFormat;
     use crate::office::Mirror;
-    use crate::output::Output;
 
     fn member(id: Option<&str>, address: &str) -> Member {
         let configured = vec![address.to_owned()];
@@ -94,14 +104,14 @@ mod tests {
             },
             Member { error: Some("connection refused".to_owned()), ..member(None, "h3:7077") },
         ];
-        let table = Output::plain(OutputFormat::Table).table(&rows, &MEMBERS);
+        let table = table(Output::plain(OutputFormat::Table), &rows, 7_260_000);
         assert_eq!(
             table.lines().map(str::trim_end).collect::<Vec<_>>(),
             [
-                "   MASTER  ADDRESS  ROLE     UP SINCE              VERSION  MIRROR              ANSWERS",
-                "*  m1      h1:7077  ALIVE    1970-01-01T00:00:00Z  0.1.0    -                   yes",
-                "   m2      h2:7077  STANDBY  -                     -        30 at 112, 2 wrong  yes, not configured, not a member",
-                "   -       h3:7077  -        -                     -        -                   no: connection refused",
+                "   MASTER  ADDRESS  ROLE     UP FOR     VERSION  MIRROR              ANSWERS",
+                "*  m1      h1:7077  ALIVE    2 h 1 min  0.1.0    -                   yes",
+                "   m2      h2:7077  STANDBY  -          -        30 at 112, 2 wrong  yes, not configured, not a member",
+                "   -       h3:7077  -        -          -        -                   no: connection refused",
             ]
         );
     }
