@@ -44,7 +44,7 @@ async fn another_etcd_behind_the_same_address_ends_everything() {
     ours.restart(0).unwrap();
     *target.lock().unwrap() = address(&ours);
     other.kill(0);
-    assert_eq!(fault(look(&pool, ONE_ROUND).await).0, kind, "only an operator ends this");
+    assert_eq!(fault(look(&pool, ONE_TRY).await).0, kind, "only an operator ends this");
     assert_eq!(fault(put(&pool, "b").await).0, kind);
     assert_eq!(fault(pool.client(Lane::Watch).await.map(|lent| lent.at)).0, kind);
     let foreign = pool.client(Lane::Lease).await.err().unwrap().reading("reading ha/leader");

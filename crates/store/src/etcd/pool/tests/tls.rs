@@ -58,7 +58,7 @@ async fn outcome(etcd: &Etcd, ca: &Authority, client: Option<Signed>) -> Result<
     let mut options = EtcdOptions::new(etcd.endpoints(), "test");
     let identity = client.map(|client| (client.pem.into_bytes(), client.key.into_bytes()));
     options.tls = Some(EtcdTls { ca: ca.pem.clone().into_bytes(), identity, server_name: None });
-    look(&Pool::new(&options).unwrap(), ONE_ROUND).await
+    look(&Pool::new(&options).unwrap(), ONE_TRY).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +102,7 @@ async fn an_endpoint_without_tls_is_found_out() {
     let mut options = EtcdOptions::new(vec![etcd.endpoints()[0].replace("http:", "https:")], "test");
     let ca = Authority::new("ours").pem.into_bytes();
     options.tls = Some(EtcdTls { ca, identity: None, server_name: None });
-    let (kind, text) = fault(look(&Pool::new(&options).unwrap(), ONE_ROUND).await);
+    let (kind, text) = fault(look(&Pool::new(&options).unwrap(), ONE_TRY).await);
     assert_eq!(kind, Kind::NotSent, "{text}");
     assert!(text.contains("speak TLS?"), "{text}");
 }
