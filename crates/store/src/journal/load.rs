@@ -99,9 +99,13 @@ async fn read_content<E: PersistenceEngine + ?Sized>(engine: &E, won_at: Revisio
 }
 
 async fn read_content_at<E: PersistenceEngine + ?Sized>(engine: &E, at: Revision) -> Result<Content, StoreError> {
-    let mut records = read_family(engine, Family::State, at).await?;
-    records.extend(read_family(engine, Family::Done, at).await?);
-    let aside = read_family(engine, Family::Quarantine, at).await?;
+    // Side by side: everybody waits for this.
+    let (mut records, done, aside) = tokio::try_join!(
+        read_family(engine, Family::State, at),
+        read_family(engine, Family::Done, at),
+        read_family(engine, Family::Quarantine, at),
+    )?;
+    records.extend(done);
     Ok(Content { records, quarantined: aside.into_iter().map(|item| item.key).collect() })
 }
 
