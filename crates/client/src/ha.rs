@@ -68,7 +68,7 @@ impl HaClient {
         let deadline = ANSWER_DEADLINE.min(self.masters.deadline());
         let reply = within(deadline, client.get_ha(v1::GetHaRequest { history_limit })).await;
         let reply = reply.map_err(|status| match status.code() {
-            Code::Unimplemented => "is of a version that does not know this question".to_owned(),
+            Code::Unimplemented => "it does not know this question: no master, or one of another version".to_owned(),
             _ => status_reason(&status),
         })?;
         check(&reply).map_err(|why| format!("answered nonsense: {why}"))?;

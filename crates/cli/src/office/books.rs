@@ -8,7 +8,9 @@ pub(crate) struct Books {
     /// Workers that are up and heard.
     pub(crate) workers: usize,
     /// Ids of workers that are not given up, but have no open session.
-    pub(crate) cut_off: Vec<String>,
+    pub(crate) workers_cut_off: Vec<String>,
+    /// The same of live applications.
+    pub(crate) apps_cut_off: Vec<String>,
     /// Why the store takes no changes.
     pub(crate) degraded: Option<String>,
 }
@@ -19,9 +21,12 @@ impl From<ClusterState> for Books {
             let up = [WorkerState::Alive, WorkerState::Decommissioned];
             state.workers.iter().filter(move |worker| up.contains(&worker.state()))
         };
+        let workers_cut_off = known().filter(|worker| !worker.connected).map(|worker| worker.worker_id.clone());
+        let apps_cut_off = state.apps.iter().filter(|app| !app.connected).map(|app| app.app_id.clone());
         Self {
             workers: known().filter(|worker| worker.connected).count(),
-            cut_off: known().filter(|worker| !worker.connected).map(|worker| worker.worker_id.clone()).collect(),
+            workers_cut_off: workers_cut_off.collect(),
+            apps_cut_off: apps_cut_off.collect(),
             degraded: state.degraded.clone(),
         }
     }

@@ -267,12 +267,45 @@ fn a_recovery_says_for_whom_it_waits() {
 #[test]
 fn who_is_missing_after_a_recovery_is_told_once() {
     let missing = healthy_but(1, |reply| reply.workers_missing = vec!["w1".to_owned()]);
-    let books = Books { cut_off: vec!["w1".to_owned(), "w2".to_owned()], ..books() };
+    let books = Books {
+        workers_cut_off: vec!["w1".to_owned(), "w2".to_owned()],
+        apps_cut_off: vec!["app-1".to_owned()],
+        ..books()
+    };
     let found = explained_with(missing, books);
     assert_eq!(kinds(&found), ["missing", "cut_off"]);
     assert_trouble(&found, "missing", &["m2 has not heard of 1 worker (w1) since it leads"]);
-    assert_trouble(&found, "cut_off", &["1 worker (w2) without a session with m2"]);
+    assert_trouble(&found, "cut_off", &["1 worker (w2) and 1 application (app-1) without a session with m2"]);
     assert!(!found.summary.contains("all there"), "{}", found.summary);
+}
+
+#[test]
+fn the_books_tell_who_has_a_session() {
+    let worker = |id: &str, state: v1::WorkerState, connected| v1::WorkerView {
+        worker_id: id.to_owned(),
+        state: state.into(),
+        connected,
+        ..v1::WorkerView::default()
+    };
+    let app = |id: &str, connected| v1::AppView { app_id: id.to_owned(), connected, ..v1::AppView::default() };
+    let state = v1::ClusterState {
+        workers: vec![
+            worker("w1", v1::WorkerState::Alive, true),
+            worker("w2", v1::WorkerState::Alive, false),
+            worker("w3", v1::WorkerState::Decommissioned, true),
+            worker("w4", v1::WorkerState::Dead, false),
+            worker("w5", v1::WorkerState::Unknown, false),
+        ],
+        apps: vec![app("a1", true), app("a2", false)],
+        ..v1::ClusterState::default()
+    };
+    let wanted = Books {
+        workers: 2,
+        workers_cut_off: vec!["w2".to_owned()],
+        apps_cut_off: vec!["a2".to_owned()],
+        degraded: None,
+    };
+    assert_eq!(Books::from(state), wanted);
 }
 
 #[test]
@@ -333,7 +366,11 @@ fn masters_that_disagree() {
         reply.history.push(v1::TermRecord { epoch: 8, since_ms: NOW - 1_900, ..v1::TermRecord::default() });
     }));
     assert!(!kinds(&just_begun).contains(&"disagree"), "news takes a moment to get round: {just_begun:#?}");
-    let foreign = explained(healthy_but(2, |reply| reply.leader.as_mut().unwrap().cluster_id = "d".to_owned()));
+    let foreign = explained(healthy_but(2, |reply| {
+        *reply = leads("m3", 6, MasterRole::Alive);
+        reply.leader.as_mut().unwrap().cluster_id = "d".to_owned();
+    }));
+    assert_eq!(kinds(&foreign), ["two_clusters"], "each may have its own leader");
     assert_trouble(&foreign, "two_clusters", &["different clusters, c and d"]);
 }
 
@@ -418,6 +455,9 @@ fn remarks_are_no_trouble() {
     assert_eq!((paused.verdict, kinds(&paused)), (Verdict::Fine, vec!["paused"]));
     assert_told(&paused, "paused", &["if m2 goes, nobody takes over before", "tanist ctl resume"]);
 
+    let idle = explained_with(said(healthy()), Books::default());
+    assert_eq!((idle.verdict, kinds(&idle)), (Verdict::Fine, vec!["no_worker"]));
+
     let mixed = explained(healthy_but(2, |reply| reply.version = "0.2.0".to_owned()));
     assert_eq!((mixed.verdict, kinds(&mixed)), (Verdict::Fine, vec!["versions"]));
     assert_told(&mixed, "versions", &["m1 0.1.0, m2 0.1.0, m3 0.2.0"]);
@@ -443,6 +483,20 @@ fn the_history_is_that_of_whoever_knows_most() {
     let picture = Picture::new(said(replies), NOW);
     let terms: Vec<_> = picture.history.iter().map(|term| term.term.as_str()).collect();
     assert_eq!((terms, picture.incomplete), (vec!["0.6", "0.7"], None));
+}
+
+/// Whoever meets a kind of finding finds it in the manual.
+#[test]
+fn every_kind_of_finding_is_in_the_manual() {
+    let manual = include_str!("../../../../docs/operating.md");
+    let sources = [include_str!("explain/leader.rs"), include_str!("explain/masters.rs")].concat();
+    let calls = ["findings.reason(\"", "findings.trouble(\"", "findings.note(\""];
+    let kinds = calls.iter().flat_map(|call| sources.split(call).skip(1)).filter_map(|rest| rest.split('"').next());
+    let kinds: std::collections::BTreeSet<&str> = kinds.collect();
+    assert!(kinds.len() > 20, "they were found: {kinds:?}");
+    for kind in kinds {
+        assert!(manual.contains(&format!("| `{kind}` |")), "{kind} is not in docs/operating.md");
+    }
 }
 
 /// Programs rely on these names: add to the lists, never change them.
