@@ -180,7 +180,7 @@ async fn a_store_of_another_cluster_is_refused() {
     let mut options = cluster.options.clone();
     options.cluster = "other".to_owned();
     let foreign = Cluster { options }.open();
-    let refused = foreign.campaign(&candidate("m2")).await.unwrap_err();
+    let refused = timeout(SOON, foreign.campaign(&candidate("m2"))).await.unwrap().unwrap_err();
     assert!(matches!(refused, ElectionError::OtherCluster { .. }) && !refused.retryable(), "{refused}");
     for part in ["'test'", "'other'", &cluster.options.prefix] {
         assert!(refused.to_string().contains(part), "{part} in {refused}");
@@ -198,12 +198,12 @@ async fn a_store_of_another_cluster_is_refused() {
     let admin = shared_etcd().admin();
     let theirs = admin.get(&other.key("meta/cluster")).unwrap().unwrap().value;
     admin.put(&cluster.key("meta/cluster"), &theirs).unwrap();
-    let refused = ours.store.campaign(&candidate("m1")).await.unwrap_err();
+    let refused = timeout(SOON, ours.store.campaign(&candidate("m1"))).await.unwrap().unwrap_err();
     let ElectionError::ForeignCluster { place, expected, found } = &refused else { panic!("{refused}") };
     assert_eq!(*expected, ours.tenure.record.cluster);
     assert!(found.is_some() && place.contains(&cluster.options.prefix), "{refused}");
     admin.delete(&cluster.key("meta/cluster")).unwrap();
-    let refused = ours.store.campaign(&candidate("m1")).await.unwrap_err();
+    let refused = timeout(SOON, ours.store.campaign(&candidate("m1"))).await.unwrap().unwrap_err();
     assert!(matches!(refused, ElectionError::ForeignCluster { found: None, .. }), "wiped: {refused}");
 }
 

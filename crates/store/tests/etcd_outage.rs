@@ -208,6 +208,8 @@ async fn a_wrong_password_is_named() {
     let refused = timeout(SOON, store.members()).await.unwrap().unwrap_err();
     assert!(matches!(refused, ElectionError::Store(StoreError::Denied { .. })), "{refused}");
     trouble(&store, "it is said what is wrong", |what| what.is_some_and(|what| what.contains("password"))).await;
+    let refused = timeout(SOON, store.campaign(&candidate("m1"))).await.unwrap().unwrap_err();
+    assert!(matches!(refused, ElectionError::Store(StoreError::Denied { .. })) && !refused.retryable(), "{refused}");
     let store = std::sync::Arc::new(EtcdStore::open(login("word")).unwrap());
     let leader = won(&store, stand(&store, candidate("m1"))).await;
     leader.create("state/apps/a", b"1").await;

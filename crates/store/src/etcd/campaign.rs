@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use tanist_core::time::Wall;
@@ -40,8 +40,8 @@ const HOLD_OFF: Duration = Duration::from_secs(10);
 
 /// What a candidate does next.
 enum Step {
-    /// Takes the office.
-    Take,
+    /// Takes the office, under this lease.
+    Take(Lease),
     /// Waits until something changes; for no longer than this, where something ends by itself.
     Wait(Option<Duration>),
 }
@@ -82,10 +82,12 @@ impl Candidacy<'_> {
     async fn stand(&self, tasks: &Tasks) -> Result<Tenure, ElectionError> {
         let mut seen = self.shared.seen.subscribe();
         loop {
-            let lease = self.lease().await?;
+            if let Some(granted) = *self.shared.session.too_short.borrow() {
+                return Err(ElectionError::ShortLease { asked: self.shared.options.ttl, granted });
+            }
             seen.mark_unchanged();
-            let tried = match self.look(&lease).await {
-                Ok((situation, facts, Step::Take)) => self.take(tasks, &situation, &facts, lease).await,
+            let tried = match self.look().await {
+                Ok((situation, facts, Step::Take(lease))) => self.take(tasks, &situation, &facts, lease).await,
                 Ok((.., Step::Wait(limit))) => {
                     self.wait(&mut seen, limit).await;
                     continue;
@@ -104,29 +106,8 @@ impl Candidacy<'_> {
         }
     }
 
-    /// A lease that is alive. The session says what is in its way.
-    async fn lease(&self) -> Result<Lease, ElectionError> {
-        let session = &self.shared.session;
-        let (mut lease, mut too_short) = (session.lease.subscribe(), session.too_short.subscribe());
-        loop {
-            if let Some(granted) = *too_short.borrow_and_update() {
-                return Err(ElectionError::ShortLease { asked: self.shared.options.ttl, granted });
-            }
-            lease.mark_unchanged();
-            if let Some(lease) = self.shared.live_lease() {
-                return Ok(lease);
-            }
-            tokio::select! {
-                biased;
-                // Either is news; the order does not matter.
-                _ = lease.changed() => {}
-                _ = too_short.changed() => {}
-            }
-        }
-    }
-
     /// Reads how things are, and decides what to do.
-    async fn look(&self, lease: &Lease) -> Result<(Situation, Facts, Step), ElectionError> {
+    async fn look(&self) -> Result<(Situation, Facts, Step), ElectionError> {
         let situation = self.shared.pool.situation(&self.candidate.master).await?;
         let facts = situation.facts()?;
         self.shared.check_cluster(facts.cluster.as_ref())?;
@@ -134,12 +115,13 @@ impl Candidacy<'_> {
         self.shared.see_leader(situation.leader.as_ref(), situation.revision);
         self.shared.heard.raise(facts.last.unwrap_or_default());
         self.candidate.heard.raise(self.shared.heard.highest());
-        let step = self.next_step(&situation, &facts, lease).await?;
+        let step = self.next_step(&situation, &facts).await?;
         Ok((situation, facts, step))
     }
 
-    async fn next_step(&self, situation: &Situation, facts: &Facts, lease: &Lease) -> Result<Step, ElectionError> {
-        let other = situation.namesake.as_ref().filter(|found| found.lease != lease.id);
+    async fn next_step(&self, situation: &Situation, facts: &Facts) -> Result<Step, ElectionError> {
+        let lease = self.shared.live_lease();
+        let other = situation.namesake.as_ref().filter(|found| lease.is_none_or(|lease| lease.id != found.lease));
         if let Some(taken) = other.and_then(|other| self.taken(other)) {
             self.shared.board.report(Subject::Candidacy, taken.to_string());
             return Ok(Step::Wait(None));
@@ -153,10 +135,12 @@ impl Candidacy<'_> {
             tracing::debug!(?obstacle, "office is free and must not be taken yet");
             return Ok(Step::Wait(facts.intent.next_expiry(now).map(|end| until(end, now))));
         }
+        // The session says what is in the way of a lease.
+        let Some(lease) = lease else { return Ok(Step::Wait(None)) };
         if facts.intent.is_target(me, now) {
-            return Ok(Step::Take);
+            return Ok(Step::Take(lease));
         }
-        Ok(self.hold_off(facts).await?.map_or(Step::Take, |left| Step::Wait(Some(left))))
+        Ok(self.hold_off(facts).await?.map_or(Step::Take(lease), |left| Step::Wait(Some(left))))
     }
 
     /// Another process with our id. One that has our address, too, is an earlier one of ours, and dead.
@@ -192,10 +176,22 @@ impl Candidacy<'_> {
     /// Waits for news, and spreads the candidates if the office has become free.
     async fn wait(&self, seen: &mut watch::Receiver<Seen>, limit: Option<Duration>) {
         let pause = limit.unwrap_or(READ_EVERY).min(READ_EVERY);
-        let news = timeout(pause, seen.changed()).await.is_ok();
-        let free = seen.borrow().leader.is_none();
-        if news && free && !self.goes_first() {
-            sleep(spread()).await;
+        let session = &self.shared.session;
+        let (mut lease, mut too_short) = (session.lease.subscribe(), session.too_short.subscribe());
+        let leased = self.shared.live_lease().is_some();
+        let live = async { lease.wait_for(|lease| lease.is_some_and(|lease| lease.is_live())).await.is_ok() };
+        tokio::select! {
+            biased;
+            // The office first: it is what is waited for.
+            _ = seen.changed() => {
+                let free = seen.borrow().leader.is_none();
+                if free && !self.goes_first() {
+                    sleep(spread()).await;
+                }
+            }
+            _ = live, if !leased => {}
+            _ = too_short.changed() => {}
+            () = sleep(pause) => {}
         }
     }
 

@@ -47,8 +47,15 @@ const _: () = assert!(RENEW_EVERY.as_millis() + ANSWER_WITHIN.as_millis() < LEAS
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lease {
     pub(super) id: LeaseId,
-    /// Alive until then, to the best of our knowledge.
+    /// The local deadline.
     pub(super) until: Mono,
+}
+
+impl Lease {
+    /// Whether it is alive, to the best of our knowledge.
+    pub(super) fn is_live(&self) -> bool {
+        clock::mono() < self.until
+    }
 }
 
 /// Why a lease is over.

@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, watch};
 use tanist_core::ids::{ClusterId, Epoch};
 use tanist_core::time::Mono;
 
-use crate::clock;
 use crate::election::{Heard, LeaderRecord, Loss};
 use crate::engine::{Guard, Revision, Versioned};
 use crate::envelope;
@@ -172,7 +171,7 @@ impl Shared {
     /// A lease that is alive, to the best of our knowledge.
     pub(super) fn live_lease(&self) -> Option<Lease> {
         let lease = *self.session.lease.borrow();
-        lease.filter(|lease| clock::mono() < lease.until)
+        lease.filter(Lease::is_live)
     }
 
     /// Checks that the store is that of our cluster, and remembers it.
