@@ -156,6 +156,23 @@ impl<S: Section> Resolved<S> {
         Problems::one(Problem::Value { key: full_key::<S>(key), value, origin, allowed: allowed.into() })
     }
 
+    /// What does not go together, as far as it can be told: a value that could not be read has its default here, and a
+    /// conflict with that would be nobody's.
+    fn conflicts(&self, unread: &[Problem]) -> Vec<Problem> {
+        let unread: Vec<&String> = unread
+            .iter()
+            .filter_map(|problem| match problem {
+                Problem::Value { key, .. } => Some(key),
+                _ => None,
+            })
+            .collect();
+        let known = |(key, allowed): &(&str, String)| {
+            !unread.iter().any(|unread| **unread == full_key::<S>(key) || allowed.contains(unread.as_str()))
+        };
+        let conflicts = self.settings.conflicts().into_iter().filter(known);
+        conflicts.flat_map(|(key, allowed)| self.problem(key, allowed).0).collect()
+    }
+
     /// Key with section, value as text and source of every setting, in order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (String, String, &Source)> {
         S::SETTINGS
@@ -203,9 +220,9 @@ impl Layers {
             }
             resolved.sources.insert(setting.key, source);
         }
+        let conflicts = resolved.conflicts(&problems);
+        problems.extend(conflicts);
         Problems::none_or(problems)?;
-        let conflicts = resolved.settings.conflicts().into_iter();
-        Problems::none_or(conflicts.flat_map(|(key, allowed)| resolved.problem(key, allowed).0).collect())?;
         Ok(resolved)
     }
 

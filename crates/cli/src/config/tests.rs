@@ -249,6 +249,18 @@ fn everything_wrong_in_a_file_is_told_at_once() {
 }
 
 #[test]
+fn conflicts_are_told_beside_bad_values_unless_they_rest_on_one() {
+    let told = |text: &str| {
+        let text = layers(text, &[]).check_file().unwrap_err().to_string();
+        text.lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("[master]\nport = 99999\nmass_loss_percent = 0"), ["master.port", "master.mass_loss_percent"]);
+    // Whether this recovery_timeout is too long depends on what the other one was meant to be.
+    assert_eq!(told("[master]\napp_timeout = \"x\"\nrecovery_timeout = \"20min\""), ["master.app_timeout"]);
+    assert_eq!(told("[master]\nmass_loss_percent = \"x\""), ["master.mass_loss_percent"]);
+}
+
+#[test]
 fn variables_that_are_no_setting_are_noticed() {
     let unknown = layers("", &[("TANIST_MASTER_PROT", "1"), ("TANIST_PROCESS", "x"), ("TANIST_WORKER_PORT", "1")])
         .unknown_variables();

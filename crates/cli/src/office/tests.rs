@@ -455,6 +455,12 @@ fn remarks_are_no_trouble() {
     assert_eq!((paused.verdict, kinds(&paused)), (Verdict::Fine, vec!["paused"]));
     assert_told(&paused, "paused", &["if m2 goes, nobody takes over before", "tanist ctl resume"]);
 
+    let mut heard = healthy_but(0, |reply| {
+        reply.pause = Some(v1::FailoverPause { by: "op".to_owned(), why: "x".to_owned(), until_ms: NOW + 1_000 });
+    });
+    heard[2] = silent("m3:7077");
+    assert_eq!(kinds(&explained(heard)), ["silent", "paused"], "trouble is told before");
+
     let idle = explained_with(said(healthy()), Books::default());
     assert_eq!((idle.verdict, kinds(&idle)), (Verdict::Fine, vec!["no_worker"]));
 
