@@ -84,10 +84,10 @@ async fn a_write_goes_to_the_next_endpoint_while_nothing_was_sent() {
 fn a_failed_endpoint_rests_and_is_asked_again_after_that() {
     let pool = pool(vec!["http://a.invalid:1".to_owned(), "http://b.invalid:1".to_owned()]);
     assert_eq!(pool.order(), [0, 1]);
+    pool.failed(At { endpoint: 0, generation: 7 });
+    assert_eq!(pool.order(), [0, 1], "what befalls other connections than the present ones is no news");
     pool.failed(pool.at(0));
     assert_eq!(pool.order(), [1, 0]);
-    pool.failed(At { endpoint: 1, generation: 7 });
-    assert_eq!(pool.order(), [1, 0], "what befalls connections that are replaced already is no news");
     let rested = Instant::now() + Duration::from_secs(10);
     assert_eq!(pool.order_at(rested), [1, 0], "the new one is kept");
     pool.failed(pool.at(1));
