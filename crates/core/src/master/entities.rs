@@ -10,7 +10,7 @@ use crate::record::{AppRecord, DriverRecord, WorkerRecord};
 use crate::time::{Mono, Wall};
 
 /// A worker that is not lost.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Worker {
     /// The durable part.
     pub(super) record: WorkerRecord,
@@ -100,7 +100,7 @@ pub(super) fn endpoint_of(record: &WorkerRecord) -> String {
 }
 
 /// A lost worker, listed for a while (HB-04).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeadWorker {
     pub(super) record: WorkerRecord,
     pub(super) last_heard: Mono,
@@ -108,7 +108,7 @@ pub(super) struct DeadWorker {
 }
 
 /// An application that has not ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct App {
     /// The durable part.
     pub(super) record: AppRecord,
@@ -181,7 +181,7 @@ impl App {
 }
 
 /// A live executor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Executor {
     pub(super) worker: WorkerId,
     pub(super) profile: ProfileId,
@@ -190,7 +190,7 @@ pub(super) struct Executor {
 }
 
 /// A driver that has not ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Driver {
     /// The durable part.
     pub(super) record: DriverRecord,

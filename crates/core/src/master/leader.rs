@@ -54,7 +54,7 @@ impl Ctx<'_> {
 }
 
 /// The state of one term.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Leader {
     /// How this master is named in this term.
     pub(super) info: LeaderInfo,

@@ -48,8 +48,9 @@ use crate::rng::Rng;
 use crate::time::{Now, Wall};
 use leader::{Ctx, Leader};
 
-/// The machine of one master process, over all its terms.
-#[derive(Debug)]
+/// The machine of one master process, over all its terms. A clone goes its own way, so that every order of events can be
+/// tried from one state.
+#[derive(Debug, Clone)]
 pub struct Master {
     config: MasterConfig,
     rng: Rng,
@@ -57,7 +58,7 @@ pub struct Master {
 }
 
 /// A master either leads or knows at most who does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Seat {
     Standby(Option<LeaderInfo>),
     Leading(Box<Leader>),

@@ -12,7 +12,7 @@ use crate::time::Mono;
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One search for a master; there is at most one (WR-06).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Campaign {
     pub(super) retries: u32,
     /// Number of the alarm that is waited for.

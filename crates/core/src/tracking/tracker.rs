@@ -57,7 +57,7 @@ enum Rank {
     Conflict(Term),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum State {
     /// `hinted` was named by a standby and is tried beside the configured masters.
     Bootstrapping {
@@ -71,7 +71,7 @@ pub(super) enum State {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tracker {
     pub(super) config: TrackingConfig,
     pub(super) schedule: Schedule,

@@ -4,7 +4,7 @@ use crate::model::{Addresses, Booking};
 use crate::units::{Cores, Memory};
 
 /// Offered and free amounts. Taken from when a launch is accepted, given back at its final state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Books {
     pub(super) offered: Booking,
     pub(super) free: Booking,

@@ -23,7 +23,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub(super) type DriverKey = (DriverId, Attempt);
 
 /// One attempt that has not ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DriverRun {
     pub(super) description: Arc<DriverDescription>,
     pub(super) booking: Booking,

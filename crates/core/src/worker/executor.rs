@@ -14,7 +14,7 @@ use crate::model::{ApplicationDescription, Booking, ExecutorDescription, Executo
 use crate::time::{Mono, Wall};
 
 /// One executor that has not ended. Its description's state is LAUNCHING or RUNNING.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ExecutorRun {
     pub(super) description: ExecutorDescription,
     pub(super) app: Arc<ApplicationDescription>,

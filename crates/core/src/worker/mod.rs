@@ -60,8 +60,9 @@ use reports::Outbox;
 use stopping::Stopping;
 use substitute::Surroundings;
 
-/// The machine of one worker process.
-#[derive(Debug)]
+/// The machine of one worker process. A clone goes its own way, so that every order of events can be tried from one
+/// state.
+#[derive(Debug, Clone)]
 pub struct Worker {
     config: WorkerConfig,
     surroundings: Surroundings,

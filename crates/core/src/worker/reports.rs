@@ -21,14 +21,14 @@ pub(super) enum Report {
     Driver { driver: DriverId, attempt: Attempt, outcome: DriverOutcome },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     report: Report,
     sent_at: Option<Mono>,
 }
 
 /// Reports without acknowledgement, in the order in which they happened.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Outbox {
     next: ReportId,
     waiting: BTreeMap<ReportId, Waiting>,

@@ -10,7 +10,7 @@ use crate::ids::ExecutorRef;
 use crate::time::Mono;
 
 /// The process is to end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stopping {
     code: u8,
     why: String,
