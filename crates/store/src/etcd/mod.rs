@@ -19,6 +19,7 @@
 //! | `shared`, `trouble` | what the tasks have in common; what is wrong |
 //! | `engine` | reads and guarded transactions of a term |
 //! | `pool`, `fault` | the way to etcd: endpoints, deadlines, errors |
+//! | `check` | versions of etcd with known defects |
 //! | `options` | where etcd is, and the timers |
 
 mod calls;
