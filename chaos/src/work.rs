@@ -109,8 +109,9 @@ impl Work {
     #[track_caller]
     pub fn assert_undisturbed(&self, cluster: &Cluster) {
         assert_eq!(programs(cluster), self.processes, "every process of every program is still the same one");
-        let apps = cluster.apps();
-        let [app] = apps.as_slice() else { panic!("one application, not {apps:?}") };
+        let listed = cluster.run(&["apps", "--output", "json"]).unwrap();
+        let apps = listed.json().as_array().cloned().unwrap_or_default();
+        let [app] = apps.as_slice() else { panic!("one application, not {listed:?}") };
         assert_eq!(executors(cluster), self.executors, "no executor was restarted or moved");
         assert_eq!(app["ended_executors"], Value::Array(Vec::new()));
         for driver in [&self.pi, &self.plain.driver, &self.supervised.driver] {

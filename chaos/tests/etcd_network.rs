@@ -13,8 +13,8 @@ use tanist_testkit::{Cluster, Marker, Mode, Modes, wait_for};
 const TIMERS: [&str; 4] = ["--worker-timeout", "12s", "--lease-ttl", "3s"];
 /// The time-out of a worker, a heartbeat, and room.
 const LOST: Duration = Duration::from_secs(30);
-/// Later than everything that a new leader does at once.
-const LATE: Duration = Duration::from_secs(3);
+/// Later than everything that a new leader does at once, and in time for a session to be accepted (5 s).
+const LATE: Duration = Duration::from_millis(1500);
 
 fn proxied(flags: &[&'static str]) -> Stage {
     Stage::shaped(|shape| tanist_testkit::Shape { proxied: true, master_flags: flags.to_vec(), ..shape })

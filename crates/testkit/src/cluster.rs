@@ -14,6 +14,10 @@ use crate::wait::wait_for;
 
 /// How long a cluster may take to reach a state that it reaches in milliseconds on an idle machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// How much of each log a failed test shows.
+const SHOWN_LINES: usize = 40;
+/// With this in the environment, directories of failed tests stay.
+const KEEP: &str = "KEEP_FAILED_TESTS";
 /// How often another port is tried where somebody else was faster.
 const PORT_TRIES: u32 = 5;
 
@@ -168,6 +172,25 @@ impl Cluster {
                 Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
                 outcome => return outcome.context("starting a node"),
             }
+        }
+    }
+}
+
+impl Drop for Cluster {
+    /// A test that fails tells what its processes said last: nobody can look later.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for node in self.masters.iter().chain(&self.workers) {
+            let said = node.said();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default().join("\n");
+            eprintln!("--- {} at {} said last:\n{last}", node.id, node.address);
+        }
+        if std::env::var_os(KEEP).is_some() {
+            self.directory.disable_cleanup(true);
+            eprintln!("--- kept: {}", self.directory.path().display());
         }
     }
 }

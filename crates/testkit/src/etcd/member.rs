@@ -13,6 +13,9 @@ use super::free_port;
 /// Reads a pipe whose other end only the test process holds: its end is the test's end, however that came.
 const WATCH: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2""#;
 
+/// How much of a log is shown where something failed.
+const SHOWN_LINES: usize = 10;
+
 /// Where a member listens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addresses {
@@ -48,7 +51,7 @@ impl Addresses {
 pub(super) struct Member {
     pub(super) name: String,
     pub(super) addresses: Addresses,
-    pub(super) log: PathBuf,
+    log: PathBuf,
     program: PathBuf,
     arguments: Vec<String>,
     directory: PathBuf,
@@ -144,6 +147,13 @@ impl Member {
 
     pub(super) fn runs(&self) -> bool {
         self.running().as_mut().is_some_and(|running| matches!(running.etcd.try_wait(), Ok(None)))
+    }
+
+    /// The end of its log.
+    pub(super) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default().join("\n")
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {

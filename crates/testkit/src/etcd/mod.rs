@@ -159,11 +159,6 @@ impl Etcd {
         })
     }
 
-    /// Where the logs of a member go.
-    pub fn log(&self, member: usize) -> &std::path::Path {
-        &self.members[member].log
-    }
-
     /// Waits until a member answers with the word of a majority.
     fn await_answer(&self, member: usize) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
@@ -175,11 +170,25 @@ impl Etcd {
             }
             let in_time = Instant::now() < deadline;
             if !in_time || !member.runs() {
-                let log = std::fs::read_to_string(&member.log).unwrap_or_default();
-                let last: Vec<&str> = log.lines().rev().take(5).collect();
-                bail!("etcd member {} does not answer; its log ends with (last first): {last:#?}", member.name);
+                bail!("etcd member {} does not answer; its log ends with:\n{}", member.name, member.last_words());
             }
             std::thread::sleep(ASK_EVERY);
+        }
+    }
+}
+
+impl Drop for Etcd {
+    /// A test that fails tells what etcd said last: nobody can look later.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for member in &self.members {
+                eprintln!(
+                    "--- etcd {} at {} said last:\n{}",
+                    member.name,
+                    member.addresses.client(),
+                    member.last_words()
+                );
+            }
         }
     }
 }

@@ -186,7 +186,7 @@ async fn connection(
     target: SocketAddr,
     mut rules: watch::Receiver<Rules>,
 ) {
-    let socket = Socket::find(peer, here);
+    let socket = Socket::new(peer, here);
     let modes = watch::Sender::new(rules.borrow_and_update().of(&socket));
     let mut line = tokio::spawn(line::run(stream, target, modes.subscribe()));
     loop {

@@ -2,32 +2,39 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
 /// The socket at the other end of an accepted connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Socket {
-    /// As a process's list of files shows it; none if the kernel does not know it any more.
-    link: Option<String>,
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// As a process's list of files shows it; none if the kernel does not know it any more. Looked up when it is asked
+    /// for: the kernel's table has a line for each of thousands of connections that have just ended.
+    link: OnceLock<Option<String>>,
 }
 
 impl Socket {
     /// The socket that is connected from `local` to `remote`.
-    pub(super) fn find(local: SocketAddr, remote: SocketAddr) -> Self {
-        let (local, remote) = (as_listed(local), as_listed(remote));
-        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        let inode = table.lines().find_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            // sl local remote state queues timer retransmits uid timeout inode …
-            let ours = fields.get(1) == Some(&local.as_str()) && fields.get(2) == Some(&remote.as_str());
-            ours.then(|| fields.get(9).map(|inode| (*inode).to_owned())).flatten()
-        });
-        Self { link: inode.map(|inode| format!("socket:[{inode}]")) }
+    pub(super) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { local, remote, link: OnceLock::new() }
+    }
+
+    fn link(&self) -> Option<&str> {
+        let find = || {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+            let (_, rest) = table.split_once(&format!(" {} {} ", as_listed(self.local), as_listed(self.remote)))?;
+            // state queues timer retransmits uid timeout inode …
+            let inode = rest.lines().next()?.split_whitespace().nth(6)?;
+            Some(format!("socket:[{inode}]"))
+        };
+        self.link.get_or_init(find).as_deref()
     }
 
     pub(super) fn belongs_to(&self, process: i32) -> bool {
-        let Some(link) = &self.link else { return false };
+        let Some(link) = self.link() else { return false };
         let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-        files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file.as_os_str() == link.as_str())
+        files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file.as_os_str() == link)
     }
 }
 
