@@ -45,6 +45,10 @@ const INPUTS_PER_TURN: usize = 512;
 /// The loop comes round at least this often: four times within the second after which a lease is no longer renewed.
 const TURN_AT_LEAST_EVERY: Duration = Duration::from_millis(250);
 
+/// A master that has just won reads what its predecessor left, in milliseconds. Whoever comes meanwhile waits that long
+/// instead of being sent away and coming again; but no longer than this.
+const READING_AT_MOST: Duration = Duration::from_secs(1);
+
 /// Most effects that wait behind the barrier. Beyond, the loop stops listening until the store has caught up: peers
 /// and clients wait then, instead of this process growing without bound.
 const PENDING_MOST: usize = 100_000;
@@ -125,7 +129,7 @@ impl CommitLoop {
         let _ended = self.board.ended.clone().drop_guard();
         loop {
             let departing = self.is_departing();
-            let listening = self.pending.effects.len() < PENDING_MOST && !departing;
+            let listening = self.listens();
             let pause = self.pause(listening);
             tokio::select! {
                 biased;
@@ -220,6 +224,12 @@ impl CommitLoop {
             }
         }
         self.effects = effects;
+    }
+
+    /// Whether peers and clients are heard, and alarms ring.
+    fn listens(&self) -> bool {
+        let reads = matches!(self.seat, Seat::Taking { won_at, .. } if clock::mono() - won_at < READING_AT_MOST);
+        !reads && !self.is_departing() && self.pending.effects.len() < PENDING_MOST
     }
 
     /// The epoch of the term that was won, for the log.

@@ -70,9 +70,11 @@ impl MasterHandle {
     /// a store, in a little more than 2 s at most.
     pub async fn ha(&self, history_limit: usize) -> HaStatus {
         let me = self.me();
-        let (published, members, history) = tokio::join!(self.view(), self.members(), self.history(history_limit));
-        let (view, leadership, (doing, doing_since)) =
-            (published.view, me.board.leadership().borrow().clone(), me.board.doing());
+        let leads = me.board.leadership().borrow().role != MasterRole::Standby;
+        // A standby's view holds nothing that is told here, and a new one may not be due for a moment.
+        let view = async { if leads { self.view().await.view } else { me.board.last_view() } };
+        let (view, members, history) = tokio::join!(view, self.members(), self.history(history_limit));
+        let (leadership, (doing, doing_since)) = (me.board.leadership().borrow().clone(), me.board.doing());
         let told = [("members", members.as_ref().err()), ("history", history.as_ref().err())];
         let incomplete: Vec<String> =
             told.into_iter().filter_map(|(what, why)| Some(format!("{what}: {}", why?))).collect();

@@ -4,13 +4,13 @@ mod support;
 
 use tanist_core::ids::{CommandId, Epoch, Generation, Nonce, Term};
 use tanist_core::model::{DriverOnWorker, DriverState, MasterRole, WorkerState};
-use tanist_core::msg::{ClientReply, ClientRequest, WorkerCommand, WorkerToMaster};
+use tanist_core::msg::{ClientReply, ClientRequest, MasterToWorker, WorkerCommand, WorkerToMaster};
 use tanist_master::RequestError;
 use tanist_store::LeaderElection as _;
 
 use support::engine::Mode;
 use support::peers::{AppSession, WorkerPort, WorkerSession, application, registration};
-use support::{Node, is_ready, submission, within};
+use support::{Node, Setup, is_ready, submission, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_takes_over_from_the_dead_and_adopts_what_runs() {
@@ -147,6 +147,25 @@ async fn a_leader_whose_announcement_meets_a_higher_term_comes_back_above_it() {
     let mut leadership = second.handle().leadership();
     let above = leadership.wait_for(|found| found.leader.as_ref().is_some_and(|leader| leader.term.epoch == Epoch(41)));
     within("the term above", above).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_a_new_leader_reads_waits_instead_of_being_sent_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::set_up(directory.path(), "m1", Setup { reads_held: true, ..Setup::default() }).await;
+    let mut leadership = node.handle().leadership();
+    let won = within("the office", leadership.wait_for(|found| found.leader.is_some())).await.unwrap().clone();
+    let mut knowing = registration("w1", 9);
+    knowing.heard = won.leader.map(|leader| leader.term);
+    let mut worker = WorkerSession::register(&node.address, knowing).await;
+    let mut submitted = Box::pin(node.handle().request(submission()));
+    assert!(is_ready(&mut submitted).is_none());
+    assert_eq!(node.handle().doing().0, "reads the records");
+    node.engine.hold_reads(false);
+    let first = worker.hear().await;
+    assert!(matches!(first, MasterToWorker::Registered(_)), "{first:?}");
+    let reply = within("the reply", submitted).await;
+    assert!(matches!(reply, Ok(ClientReply::Submitted { .. })), "{reply:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

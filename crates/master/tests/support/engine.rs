@@ -32,11 +32,22 @@ pub(crate) struct TestEngine {
     mode: watch::Sender<Mode>,
     permits: Semaphore,
     attempts: watch::Sender<usize>,
+    reads_held: watch::Sender<bool>,
 }
 
 impl TestEngine {
     pub(crate) fn over(real: Arc<dyn PersistenceEngine>) -> Self {
-        Self { real, mode: watch::Sender::new(Mode::Open), permits: Semaphore::new(0), attempts: watch::Sender::new(0) }
+        Self {
+            real,
+            mode: watch::Sender::new(Mode::Open),
+            permits: Semaphore::new(0),
+            attempts: watch::Sender::new(0),
+            reads_held: watch::Sender::default(),
+        }
+    }
+
+    pub(crate) fn hold_reads(&self, held: bool) {
+        self.reads_held.send_replace(held);
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -83,6 +94,7 @@ impl PersistenceEngine for TestEngine {
         at: Revision,
         limit: NonZeroUsize,
     ) -> Result<Page, StoreError> {
+        self.reads_held.subscribe().wait_for(|held| !held).await.unwrap();
         self.real.read_page(prefix, after, at, limit).await
     }
 

@@ -55,11 +55,19 @@ pub(crate) struct Setup {
     pub(crate) unusable: Unusable,
     /// What its candidacies come to.
     pub(crate) prepare: fn(&TestElection),
+    /// It reads no page at first.
+    pub(crate) reads_held: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { shared: Shared::default(), advertised_port: None, unusable: Unusable::Ends, prepare: |_| {} }
+        Self {
+            shared: Shared::default(),
+            advertised_port: None,
+            unusable: Unusable::Ends,
+            prepare: |_| {},
+            reads_held: false,
+        }
     }
 }
 
@@ -78,6 +86,7 @@ impl Node {
         let engine = Arc::new(TestEngine::over(store.clone()));
         let election = Arc::new(TestElection::over(store.clone(), setup.shared));
         (setup.prepare)(&election);
+        engine.hold_reads(setup.reads_held);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let options = MasterOptions {
