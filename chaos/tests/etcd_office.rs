@@ -9,6 +9,8 @@ use tanist_testkit::{Mode, Modes, Node, Shape, tanist, wait_for};
 
 /// A lease of 5 s, half a second until etcd looks, one second of its election where its leader died with ours, and room.
 const LEASE_AND_MORE: Duration = Duration::from_secs(20);
+/// Longer than one announcement waits for its answer.
+const ANNOUNCED: Duration = Duration::from_secs(3);
 /// How long a leader is frozen: four leases.
 const FROZEN: Duration = Duration::from_secs(20);
 
@@ -113,9 +115,20 @@ fn what_a_deposed_leader_says_late_is_refused_by_the_workers() {
     let late = Modes { inwards: Mode::Delay(Duration::from_secs(6)), outwards: Mode::Pass };
     let process = stage.cluster.masters[slow].pid();
     stage.cluster.before_workers.iter().for_each(|proxy| proxy.set_for(process, late));
+    // Workers do not come by themselves meanwhile, so that it goes on announcing itself.
+    let silent = Modes { inwards: Mode::Hold, outwards: Mode::Pass };
+    let towards_masters = |modes: Modes| {
+        let workers: Vec<i32> = stage.cluster.workers.iter().map(Node::pid).collect();
+        let proxies = stage.cluster.before_masters.iter();
+        proxies.for_each(|proxy| workers.iter().for_each(|worker| proxy.set_for(*worker, modes)));
+    };
+    towards_masters(silent);
     let id = stage.cluster.masters[slow].id.clone();
     assert_eq!(stage.cluster.run(&["ctl", "switchover", "--to", &id]).unwrap().code, 0);
+    let led_since = Instant::now();
+    wait_for("its announcements are on the way", SOON, || (led_since.elapsed() >= ANNOUNCED).then_some(()));
     end_lease(&stage);
+    towards_masters(Mode::Pass.into());
     let after = before.wait_for_next(&stage.cluster, LEASE_AND_MORE);
     let after =
         if after.epoch == before.epoch + 1 { after.wait_for_next(&stage.cluster, LEASE_AND_MORE) } else { after };

@@ -53,12 +53,13 @@ pub(super) async fn run(mut client: TcpStream, target: SocketAddr, mut modes: wa
     }
 }
 
-/// Until both have ended, or one has failed.
+/// Until both have ended: what one side has sent still arrives when the other direction has broken, as packets do.
 async fn both(
     inwards: impl Future<Output = io::Result<()>>,
     outwards: impl Future<Output = io::Result<()>>,
 ) -> io::Result<()> {
-    tokio::try_join!(inwards, outwards).map(drop)
+    let (inwards, outwards) = tokio::join!(inwards, outwards);
+    inwards.and(outwards)
 }
 
 async fn direction(from: ReadHalf<'_>, to: WriteHalf<'_>, modes: watch::Receiver<Modes>, of: Of) -> io::Result<()> {
@@ -83,7 +84,8 @@ async fn take(
                 Ok(()) => continue,
                 Err(_) => return Err(io::ErrorKind::ConnectionReset.into()),
             },
-            count = from.read(&mut buffer) => count?,
+            // A reset ends it like an end: what was sent before is on its way.
+            count = from.read(&mut buffer) => count.unwrap_or(0),
         };
         if count == 0 {
             return Ok(());
