@@ -8,7 +8,7 @@
 //! | [`journal`] | [`Journal`]: changes of the core in, guarded transactions out; loading what a predecessor left |
 //! | [`intent`] | what operators want of the masters |
 //! | [`embedded`] | [`EmbeddedStore`]: the backend for one host |
-//! | [`etcd`] | the backend for several hosts |
+//! | [`etcd`] | [`EtcdStore`]: the backend for several hosts |
 //! | [`meta`] | records about the cluster itself |
 //! | [`envelope`] | the form of every value, with its checksum |
 //! | [`error`] | what can go wrong, sorted by what it means |
@@ -43,6 +43,7 @@ pub use election::{
 pub use embedded::EmbeddedStore;
 pub use engine::{Committed, Expect, Guard, Operation, PersistenceEngine, Revision, Transaction, Versioned};
 pub use error::{CommitError, ElectionError, ForeignStore, StoreError};
+pub use etcd::EtcdStore;
 pub use intent::{Handover, Intent, IntentChange, Pause};
 pub use journal::Journal;
 pub use key::{Family, Key, KeyPrefix, Name};

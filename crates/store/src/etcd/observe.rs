@@ -17,6 +17,7 @@ use crate::key::{Family, Key, KeyPrefix, Name};
 
 use super::fault::Fault;
 use super::mirror::{Event, Mirror};
+use super::office::Office;
 use super::pool::{At, Lane, number, revision};
 use super::shared::{Shared, lock};
 use super::trouble::{Complaints, Subject, in_full};
@@ -262,17 +263,8 @@ pub(super) async fn confirm_losses(shared: Arc<Shared>) {
             seen.at >= office.won_at() && seen.leader != Some(office.won_at())
         });
         if let Some(office) = doubtful {
-            match shared.pool.read_now("reading who leads", &[Name::Leader]).await {
-                // What is older than the term says nothing of it.
-                Ok(read) if read.at >= office.won_at() => {
-                    let leader = read.found.first().and_then(Option::as_ref);
-                    if !office.guard.holds(leader) {
-                        shared.lose(&office, Loss::Expired);
-                    }
-                    shared.see_leader(leader, read.at);
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "loss of the office not confirmed"),
+            if let Err(error) = confirm_loss(&shared, &office).await {
+                tracing::debug!(%error, "loss of the office not confirmed");
             }
             sleep(RETRY).await;
             continue;
@@ -284,4 +276,23 @@ pub(super) async fn confirm_losses(shared: Arc<Shared>) {
             changed = seen.changed() => if changed.is_err() { return },
         }
     }
+}
+
+/// Reads whether a term of ours is still in office, and ends it if it is not. Says whether it is over. What is older
+/// than the term says nothing of it: etcd has been known to answer so.
+///
+/// # Errors
+/// If nothing can be read.
+pub(super) async fn confirm_loss(shared: &Shared, office: &Arc<Office>) -> Result<bool, StoreError> {
+    let read = shared.pool.read_now("reading who leads", &[Name::Leader]).await?;
+    if read.at < office.won_at() {
+        return Ok(false);
+    }
+    let leader = read.found.first().and_then(Option::as_ref);
+    shared.see_leader(leader, read.at);
+    let over = !office.guard.holds(leader);
+    if over {
+        shared.lose(office, Loss::Expired);
+    }
+    Ok(over)
 }

@@ -166,7 +166,16 @@ impl PersistenceEngine for EtcdStore {
             && error.leadership_lost()
             && let Some(office) = self.shared.office_of(guard)
         {
-            self.shared.lose(&office, Loss::Expired);
+            if !transaction.is_read_only() {
+                // Whatever writes is evaluated by all members of etcd in the same order.
+                self.shared.lose(&office, Loss::Expired);
+                return result;
+            }
+            return match observe::confirm_loss(&self.shared, &office).await {
+                Ok(true) => result,
+                Ok(false) => Err(CommitError::Unknown { source: "etcd gave an answer from before the term".into() }),
+                Err(error) => Err(CommitError::Unknown { source: Box::new(error) }),
+            };
         }
         result
     }
