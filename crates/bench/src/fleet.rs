@@ -149,8 +149,7 @@ pub(crate) async fn until<T>(what: &str, limit: Duration, look: impl AsyncFn() -
         let looked = look().await;
         match looked {
             Ok(Some(found)) => return Ok(found),
-            Ok(None) if Instant::now() < deadline => {}
-            Err(_) if Instant::now() < deadline => {}
+            Ok(None) | Err(_) if Instant::now() < deadline => {}
             Ok(None) => bail!("waited {limit:?} in vain: {what}"),
             Err(error) => return Err(error.context(format!("waited {limit:?} in vain: {what}"))),
         }

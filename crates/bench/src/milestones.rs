@@ -1,13 +1,15 @@
 //! The moments of a change of leader, found in the logs of the masters.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::log::{Line, millis_between};
 
 /// A standby has found out that something is wrong with the leader.
 const SUSPECTED: &str = "leader suspected";
-/// The leader leaves by request; it has not acted since.
-const LEAVES: &str = "office left";
+/// The leader leaves by request, and does not act any more.
+const LEAVES: &str = "office to be left by order";
 /// The leader key is taken.
 const ELECTED: &str = "elected";
 /// The first launch under the new leader has left it.
@@ -32,6 +34,10 @@ pub(crate) struct Milestones {
     pub(crate) decided: Option<Timestamp>,
     pub(crate) adopted: Option<Timestamp>,
     pub(crate) over: Option<Timestamp>,
+    /// Processor time that the new leader has used since the fault.
+    pub(crate) leader_busy: Option<Duration>,
+    /// The same of the process with all workers and applications, where there is one.
+    pub(crate) peers_busy: Option<Duration>,
 }
 
 impl Milestones {
@@ -46,6 +52,8 @@ impl Milestones {
             decided: None,
             adopted: None,
             over: None,
+            leader_busy: None,
+            peers_busy: None,
         }
     }
 
@@ -61,7 +69,7 @@ impl Milestones {
         let succeeds = self.new.as_deref() == Some(master);
         match line.message.as_str() {
             SUSPECTED if master != self.old => first(&mut self.suspected),
-            LEAVES if master == self.old && self.new.is_none() => first(&mut self.suspected),
+            LEAVES if master == self.old => first(&mut self.suspected),
             ELECTED if self.new.is_none() => {
                 self.new = Some(master.to_owned());
                 self.elected = Some(line.at);
@@ -118,7 +126,8 @@ mod tests {
         round.note("m2", &line(170, OVER)).unwrap();
         assert!(round.complete(true));
         let seen = [round.suspected, round.elected, round.decided, round.adopted, round.over];
-        assert_eq!(seen.map(|moment| round.since_fault(moment).unwrap()), [7.0, 20.0, 50.0, 40.0, 70.0]);
+        let millis = seen.map(|moment| moment.unwrap().as_millisecond() - round.fault.as_millisecond());
+        assert_eq!(millis, [7, 20, 50, 40, 70]);
         assert_eq!(round.new.as_deref(), Some("m2"));
         assert!(round.note("m3", &line(200, ELECTED)).is_err());
     }

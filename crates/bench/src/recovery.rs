@@ -70,8 +70,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     fill_queue(&fleet, args.drivers).await?;
     let leader = fleet.settled(args.workers, args.apps).await?;
     report_memory(&fleet, leader, &swarm)?;
-    let rng = Rng::new(jiff::Timestamp::now().as_nanosecond() as u64);
-    let mut series = Series { fleet, fillers: None, workers: args.workers, apps: args.apps, raw, rng };
+    let rng = Rng::new(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs().into());
+    let (workers, apps, swarm_pid) = (args.workers, args.apps, Some(swarm.pid()));
+    let mut series = Series { fleet, fillers: None, workers, apps, swarm: swarm_pid, raw, rng };
     for fault in args.faults {
         let outcome = series.run(fault, args.rounds).await?;
         outcome.report(fault, &steps());
@@ -102,7 +103,7 @@ fn report_memory(fleet: &Fleet, leader: usize, swarm: &Swarm) -> Result<()> {
     Ok(())
 }
 
-fn steps() -> [Step; 3] {
+fn steps() -> [Step; 5] {
     let aim = format!("≤ {}", AIM.as_millis());
     [
         Step::new("fault → leader key", "", |round| round.since_fault(round.elected)),
@@ -110,5 +111,11 @@ fn steps() -> [Step; 3] {
             Milestones::between(round.elected, round.adopted)
         }),
         Step::new("leader key → ALIVE", "", |round| Milestones::between(round.elected, round.over)),
+        Step::new("processor time of the new leader", "", |round| millis(round.leader_busy)),
+        Step::new("processor time of workers and applications", "", |round| millis(round.peers_busy)),
     ]
+}
+
+fn millis(busy: Option<Duration>) -> Option<f64> {
+    busy.map(|busy| busy.as_secs_f64() * 1000.0)
 }

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use crate::fault::{Fault, Inflicted};
 use crate::fleet::Fleet;
 use crate::load::Fillers;
+use crate::machine;
 use crate::milestones::Milestones;
 use crate::stats::{Sample, say, table};
 
@@ -38,6 +39,8 @@ pub(crate) struct Series {
     /// Workers and applications that are to be connected.
     pub(crate) workers: usize,
     pub(crate) apps: usize,
+    /// The process that plays all of them, if one does.
+    pub(crate) swarm: Option<i32>,
     pub(crate) raw: RawList,
     pub(crate) rng: Rng,
 }
@@ -120,16 +123,27 @@ impl Series {
     }
 
     async fn round(&mut self, fault: Fault, leader: usize) -> Result<Milestones> {
-        let (steady, wall) = (Instant::now(), Timestamp::now());
+        let (steady, wall, busy) = (Instant::now(), Timestamp::now(), self.busy());
         let inflicted = Inflicted::inflict(fault, &self.fleet, leader)?;
         let mut seen = Milestones::new(inflicted.at, self.fleet.id(leader));
         let watched = self.watch(fault, &mut seen).await;
+        let mut spent: Vec<Option<Duration>> =
+            self.busy().into_iter().zip(busy).map(|(after, before)| after?.checked_sub(before?)).collect();
         let clocks = (steady.elapsed(), Timestamp::now().duration_since(wall).unsigned_abs());
         let healed = inflicted.heal(fault, &mut self.fleet, leader).await;
         watched.and(healed)?;
+        seen.peers_busy = spent.pop().flatten();
+        let new = self.fleet.cluster.masters.iter().position(|master| Some(&master.id) == seen.new.as_ref());
+        seen.leader_busy = new.and_then(|place| spent.get(place).copied().flatten());
         let apart = clocks.0.abs_diff(clocks.1);
         ensure!(apart <= CLOCKS_AGREE_WITHIN, "the wall clock was set by {apart:?} meanwhile");
         Ok(seen)
+    }
+
+    /// Processor time so far of all masters, by their places, and of the swarm; none where a process is gone.
+    fn busy(&self) -> Vec<Option<Duration>> {
+        let masters = self.fleet.cluster.masters.iter().map(|master| Some(master.pid()));
+        masters.chain([self.swarm]).map(|pid| machine::processor_time(pid?).ok()).collect()
     }
 
     /// Reads the logs until the change of leader is complete. There is always something for a leader to decide: a
