@@ -39,6 +39,18 @@ async fn a_revoked_lease_ends_the_term() {
     assert_eq!(members.await, [member("m1", "ALIVE")]);
 }
 
+/// Who is deposed by mistake hears of it by its next renewal at the latest, whatever its watch says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lease_of_a_deposed_leader_ends_with_its_term() {
+    let cluster = Cluster::new(shared_etcd());
+    let leader = lead(&cluster, "m1").await;
+    let lease = shared_etcd().admin().get(&cluster.key("ha/leader")).unwrap().unwrap().lease;
+    let by = candidate("m2").master;
+    cluster.open().depose(&by, &leader.tenure.term(), "mistaken for dead").await.unwrap();
+    assert!(!shared_etcd().admin().leases().unwrap().contains(&lease));
+    standing(&leader.tenure, "the loss is noticed", is_lost).await;
+}
+
 /// The same for a master that only waits: it stays a member.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_whose_lease_is_revoked_is_announced_again() {
@@ -134,17 +146,20 @@ async fn of_two_processes_with_one_id_only_the_first_leads() {
 /// Our own address in another process's entry: that process must be dead, since we have its port.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_entry_of_an_earlier_process_of_ours_is_taken_over_at_once() {
-    let cluster = Cluster::new(shared_etcd());
+    let mut cluster = Cluster::new(shared_etcd());
+    // Longer than anything here may take: nobody can have waited for it.
+    cluster.options.ttl = 2 * SOON;
     let (one, two) = (cluster.open(), cluster.open());
     let (second_candidate, entry) = at("m1", "one:7077");
     one.announce(&entry).await.unwrap();
+    let old = shared_etcd().admin().get(&cluster.key("ha/members/m1")).unwrap().unwrap().lease;
     cluster.crash(one).await;
     let again = MemberRecord { started_at: 2, ..entry };
-    timeout(TTL / 2, two.announce(&again)).await.expect("at once").unwrap();
+    timeout(SOON, two.announce(&again)).await.expect("at once").unwrap();
     assert_eq!(two.members().await.unwrap(), std::slice::from_ref(&again));
     won(&two, stand(&two, second_candidate)).await;
-    // The old lease expires, and takes nothing of the new process with it.
-    tokio::time::sleep(TTL + Duration::from_secs(1)).await;
+    // The old lease ends, and takes nothing of the new process with it.
+    shared_etcd().admin().revoke(old).unwrap();
     assert_eq!(two.members().await.unwrap(), [again]);
 }
 

@@ -160,8 +160,14 @@ impl Engine {
     }
 }
 
+/// A key that nobody ever writes.
+const NOTHING: &str = "ha/nothing";
+
 /// One transaction: compares of the guard and of every key, and reads of the same keys if one of them does not hold.
-/// With no writes it is read-only to etcd, which then asks its members whether it is up to date and writes nothing.
+///
+/// What proves the lead must not be answered as a read is: versions of etcd are in use whose member, once it has been
+/// paused, answers reads with old content (etcd #20418). A transaction without writes therefore removes what does not
+/// exist: it takes its place among the writes of all members, and changes nothing.
 fn request(keys: &Keys, guard: &Guard, transaction: &Transaction) -> Txn {
     let leader = keys.full(&Name::Leader.into());
     let mut compares = vec![
@@ -179,6 +185,9 @@ fn request(keys: &Keys, guard: &Guard, transaction: &Transaction) -> Txn {
             Action::Compare => {}
         }
         reads.push(TxnOp::get(key, None));
+    }
+    if writes.is_empty() {
+        writes.push(TxnOp::delete(keys.full(&Key::raw(NOTHING)), None));
     }
     Txn::new().when(compares).and_then(writes).or_else(reads)
 }

@@ -15,6 +15,7 @@ use crate::key::Name;
 
 use super::office::Office;
 use super::proposal::{Proposal, Verdict};
+use super::session;
 use super::shared::{Shared, lock};
 use super::term::{self, Exit};
 
@@ -110,7 +111,8 @@ async fn end(shared: &Shared, office: &Office, resignation: &Resignation) -> Res
     Err(raced("resigning"))
 }
 
-/// Ends somebody's term, as [`crate::LeaderElection::depose`] says.
+/// Ends somebody's term, as [`crate::LeaderElection::depose`] says. Its lease ends as well: should that leader live
+/// after all, its renewals must not tell it that it leads.
 pub(super) async fn depose(
     shared: &Shared,
     by: &MasterId,
@@ -119,7 +121,8 @@ pub(super) async fn depose(
 ) -> Result<(), ElectionError> {
     let names = [Name::Leader, Name::Intent, Name::History(condemned.epoch)];
     for _ in 0..RACES {
-        let read = shared.pool.read_now("deposing a leader", &names).await?;
+        let read = shared.pool.read_now("deposing a leader", &names);
+        let (read, leased) = tokio::try_join!(read, shared.pool.read_leased(&Name::Leader))?;
         let at = read.at;
         let mut found = read.found.into_iter();
         let (leader, intent, entry) = (found.next().flatten(), found.next().flatten(), found.next().flatten());
@@ -139,6 +142,9 @@ pub(super) async fn depose(
         match send(shared, &guard, &proposal).await? {
             Tried::Done => {
                 tracing::warn!(epoch = %record.epoch, master = %record.master, evidence, "leader deposed");
+                if let Some(leased) = leased.filter(|leased| leased.item.create_revision == guard.create_revision) {
+                    session::revoke(shared, leased.lease).await;
+                }
                 return Ok(());
             }
             Tried::Over => return Ok(()),

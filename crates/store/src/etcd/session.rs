@@ -147,7 +147,7 @@ fn deadline(sent: Mono, ttl: Duration) -> Mono {
 }
 
 /// Ends a lease at once, if etcd can be reached.
-async fn revoke(shared: &Shared, LeaseId(id): LeaseId) {
+pub(super) async fn revoke(shared: &Shared, LeaseId(id): LeaseId) {
     let call = |mut client: etcd_client::Client| async move { client.lease_revoke(id).await };
     match shared.pool.write(REVOKE, call).await {
         Ok(_) => {}
