@@ -17,7 +17,9 @@ impl Slot {
     /// Waits for a free one.
     pub fn take() -> Self {
         let slots = thread::available_parallelism().map_or(1, usize::from);
-        let directory = std::env::temp_dir().join("tanist-chaos-slots");
+        // Of the target directory, which all test processes share: target/debug/deps/<test>.
+        let test = std::env::current_exe().unwrap();
+        let directory = test.ancestors().nth(3).unwrap().join("tmp/chaos-slots");
         fs::create_dir_all(&directory).unwrap();
         loop {
             for slot in 0..slots {
