@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use tanist_client::{MasterList, Masters, SubmissionClient};
 use tanist_core::model::DriverDescription;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load;
@@ -26,6 +28,18 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// How long processes have nothing to do before they are at rest.
 const UNTIL_AT_REST: Duration = Duration::from_secs(5);
 
+/// How often a queue that is cleared is cleared: it stays short, and the clearing is a small part of the work.
+const CLEARED_EVERY: Duration = Duration::from_millis(100);
+
+/// What becomes of submitted drivers. There is no worker that could take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Queue {
+    /// They are killed all the time. That is work for master and store too, and is not counted as any.
+    Cleared,
+    /// They wait: the queue is as long as the run.
+    Grows,
+}
+
 /// Measure durable submissions of drivers per second, and memory at rest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,6 +52,9 @@ pub(crate) struct Args {
     /// Where records are kept
     #[arg(long, value_enum, value_delimiter = ',', default_value = "etcd,embedded")]
     stores: Vec<StoreKind>,
+    /// What becomes of submitted drivers
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "cleared,grows")]
+    queues: Vec<Queue>,
     /// Members of etcd, 1 or 3
     #[arg(long, value_name = "N", default_value_t = 1)]
     etcd_members: usize,
@@ -45,14 +62,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     say(&machine::describe());
-    say("submissions that stay in the queue: there is no worker; clients are on this machine and take part of it\n");
+    say("there is no worker; clients, master and store share this machine\n");
     let mut rows = Vec::new();
     let mut costs = Vec::new();
     for store in args.stores {
         let plan = Plan { store, etcd_members: args.etcd_members, masters: 1, workers: 0, cores: 0 };
-        for &clients in &args.clients {
-            let run = measure(&plan, clients, Duration::from_secs(args.seconds)).await?;
-            let name = format!("{plan}, {clients} clients");
+        let cases = args.queues.iter().flat_map(|queue| args.clients.iter().map(move |clients| (*queue, *clients)));
+        for (queue, clients) in cases {
+            let run = measure(&plan, queue, clients, Duration::from_secs(args.seconds)).await?;
+            let of_queue = if queue == Queue::Cleared { "queue cleared" } else { "queue grows" };
+            let name = format!("{plan}, {of_queue}, {clients} clients");
             rows.push(
                 [vec![name.clone(), format!("{:.0}", run.per_second())], run.latency.cells(&[50, 99, 100])].concat(),
             );
@@ -81,7 +100,7 @@ impl Run {
 }
 
 /// On a cluster of its own, so that nobody finds the queue of the one before.
-async fn measure(plan: &Plan, clients: usize, length: Duration) -> Result<Run> {
+async fn measure(plan: &Plan, queue: Queue, clients: usize, length: Duration) -> Result<Run> {
     let fleet = Fleet::start(plan).await?;
     let masters = MasterList::parse("masters", &fleet.cluster.addresses())?;
     let driver = load::driver("true", &[]);
@@ -91,6 +110,8 @@ async fn measure(plan: &Plan, clients: usize, length: Duration) -> Result<Run> {
     for _ in 0..clients {
         running.spawn(submit(SubmissionClient::new(Masters::new(masters.clone())), driver.clone(), begin, end));
     }
+    let _clearing =
+        (queue == Queue::Cleared).then(|| AbortOnDropHandle::new(tokio::spawn(clear(fleet.client.clone()))));
     sleep(WARM_UP).await;
     let meter = Meter::start(&fleet)?;
     sleep(length).await;
@@ -100,6 +121,14 @@ async fn measure(plan: &Plan, clients: usize, length: Duration) -> Result<Run> {
         latencies.extend(ended.context("a client")??);
     }
     Ok(Run { latency: latencies.into_iter().collect(), took: length, costs })
+}
+
+/// Kills what waits, again and again. A failure shows as a longer queue, and ends nothing.
+async fn clear(client: SubmissionClient) {
+    loop {
+        sleep(CLEARED_EVERY).await;
+        let _ = client.kill_all().await;
+    }
 }
 
 /// One client: the next submission begins when the one before is answered. Counts those answered between the two
