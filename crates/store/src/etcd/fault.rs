@@ -53,7 +53,7 @@ pub(super) enum Reason {
 
 /// A call to etcd that gave no result. Its text names the endpoint and says what to look at; it is complete, and what
 /// the libraries below say besides is logged for those who debug them.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct Fault {
     kind: Kind,

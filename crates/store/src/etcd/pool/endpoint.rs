@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{Channel, Client, ConnectOptions};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout};
 use tonic::transport::{self, Certificate, ClientTlsConfig, Identity};
 
@@ -33,6 +33,10 @@ const PROBE_AFTER: Duration = Duration::from_secs(5);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
 
+/// After a refused login no other is tried for this long. etcd checks passwords by hard work, a tenth of a second of a
+/// core for each, and one master that is locked out must not take its time from those that are not.
+const LOCKED_OUT: Duration = Duration::from_secs(5);
+
 /// One member of etcd.
 #[derive(Debug)]
 pub(in crate::etcd) struct Endpoint {
@@ -41,6 +45,8 @@ pub(in crate::etcd) struct Endpoint {
     transport: transport::Endpoint,
     knock: Option<Knock>,
     login: Option<Credentials>,
+    /// One login at a time: what is refused to one lane is not tried for the next.
+    logins: Semaphore,
     state: Mutex<State>,
 }
 
@@ -50,6 +56,8 @@ struct State {
     /// How often the clients were forgotten.
     generation: u64,
     rests_until: Option<Instant>,
+    /// What it said to the last login, and until when that is its answer to the next.
+    locked_out: Option<(Fault, Instant)>,
     /// Somebody has looked at its version since its clients were made.
     inspected: bool,
     /// Its version when somebody looked.
@@ -94,6 +102,7 @@ impl Endpoint {
             transport,
             knock,
             login: options.credentials.clone(),
+            logins: Semaphore::new(1),
             state: Mutex::default(),
         })
     }
@@ -119,14 +128,27 @@ impl Endpoint {
         let plain = ConnectOptions::new().with_require_leader(lane.is_stream());
         let fault = |error: etcd_client::Error| Fault::of(&self.name, &error);
         if let Some(login) = &self.login {
+            let _turn = self.logins.acquire().await;
+            if let Some(fault) = self.locked_out() {
+                return Err(fault);
+            }
             let named = plain.clone().with_user(&login.user, &login.password).with_auto_token_refresh(true);
             match Client::from_channel(channel.clone(), Some(named)).await.map_err(fault) {
                 // Users may be configured here before they are switched on in etcd.
                 Err(fault) if fault.is_reason(&Reason::NoLogins) => {}
+                Err(fault) if fault.is_reason(&Reason::WrongLogin) => {
+                    self.state().locked_out = Some((fault.clone(), Instant::now() + LOCKED_OUT));
+                    return Err(fault);
+                }
                 made => return made,
             }
         }
         Client::from_channel(channel, Some(plain)).await.map_err(fault)
+    }
+
+    fn locked_out(&self) -> Option<Fault> {
+        let state = self.state();
+        state.locked_out.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(fault, _)| fault.clone())
     }
 
     /// Has all connections, and logins, made anew before their next use. Calls under way keep theirs.

@@ -24,6 +24,13 @@ async fn logins_are_told_apart_and_made_anew() {
     let (kind, text) = fault(look(&wrong, Call::READ).await);
     assert_eq!(kind, Kind::Refused(Reason::WrongLogin));
     assert!(text.contains(&etcd.endpoints()[0]) && text.contains("wrong user name or password"), "{text}");
+    // Checking a password is work for etcd: a frozen one cannot have been asked again, on whatever lane.
+    etcd.stop(0);
+    for lane in [Lane::Requests, Lane::Lease, Lane::Watch, Lane::Bulk] {
+        let refused = wrong.client(lane).await.err().unwrap();
+        assert!(refused.is_reason(&Reason::WrongLogin), "{lane:?}: {refused}");
+    }
+    etcd.cont(0);
 
     let other = pool_of(&etcd, "other", "secret");
     let (kind, text) = fault(look(&other, Call::READ).await);
