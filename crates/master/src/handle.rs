@@ -23,9 +23,9 @@ use crate::sessions::Link;
 /// Most messages that wait for the loop. A request beyond is refused; a session beyond waits, and its peer with it.
 pub(crate) const INBOX_CAPACITY: usize = 8_192;
 
-/// How long a request waits for its answer: long enough for a store to change its own leader, short enough for a
-/// client to hear that something is wrong.
-pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a request waits for its answer: long enough for an ordinary change of etcd's own leader (up to 3 s), and less
+/// than the 5 s after which our clients pass a silent leader over, so that they hear why there is none.
+pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What travels to the loop.
 #[derive(Debug)]
