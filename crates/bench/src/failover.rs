@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Members of etcd, 1 or 3
     #[arg(long, value_name = "N", default_value_t = 1)]
     etcd_members: usize,
-    /// File for every single measurement; unset: target/bench/failover-<date>.csv
+    /// File for every single measurement; unset: target/bench/failover-DATE.csv
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
 }

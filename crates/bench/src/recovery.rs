@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Members of etcd, 1 or 3
     #[arg(long, value_name = "N", default_value_t = 1)]
     etcd_members: usize,
-    /// File for every single measurement; unset: target/bench/recovery-<date>.csv
+    /// File for every single measurement; unset: target/bench/recovery-DATE.csv
     #[arg(long, value_name = "FILE")]
     raw: Option<PathBuf>,
 }

@@ -39,7 +39,7 @@ async fn resign(leader: Leader<EtcdStore>) {
 /// Without them no safe term can begin: nobody leads until an operator has mended them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_term_begins_on_a_record_that_cannot_be_read() {
-    for key in ["meta/cluster", "meta/generation", "ha/epoch", "ha/intent"] {
+    for key in ["meta/cluster", "meta/generation", "ha/epoch"] {
         let cluster = Cluster::new(shared_etcd());
         resign(lead(&cluster, "m1").await).await;
         let before = raw(&cluster, key);
@@ -58,9 +58,9 @@ async fn no_term_begins_on_a_record_that_cannot_be_read() {
     }
 }
 
-/// What operators want is not guessed: neither changed nor followed.
+/// What operators want is not guessed: neither changed nor followed, and put aside by the next term.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_intent_that_cannot_be_read_is_neither_changed_nor_overruled() {
+async fn an_intent_that_cannot_be_read_is_put_aside_by_the_next_term() {
     let cluster = Cluster::new(shared_etcd());
     let leader = lead(&cluster, "m1").await;
     let standby = cluster.open();
@@ -77,6 +77,13 @@ async fn an_intent_that_cannot_be_read_is_neither_changed_nor_overruled() {
     assert_eq!(raw(&cluster, "ha/intent").as_deref(), Some(GARBAGE));
     // Leaving without a successor asks for no intent.
     resign(leader).await;
+
+    let next = won(&standby, stand(&standby, candidate("m2"))).await;
+    assert_eq!(raw(&cluster, "ha/intent"), None);
+    let aside = format!("quarantine/ha/intent~{}", next.tenure.record.epoch);
+    assert_eq!(raw(&cluster, &aside).as_deref(), Some(GARBAGE));
+    let (_, recovered) = Journal::open(standby.clone(), &next.tenure).await.unwrap();
+    assert_eq!(recovered.quarantined, [aside], "and shown");
 }
 
 /// The history only tells what happened: one that cannot be read keeps nobody in office, and out of it nobody.

@@ -13,7 +13,7 @@ use tanist_core::time::Wall;
 use crate::election::{
     Candidate, Ended, Ending, HISTORY_KEPT, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures,
 };
-use crate::engine::{Guard, Revision, Versioned};
+use crate::engine::{Expect, Guard, Revision, Versioned};
 use crate::envelope;
 use crate::error::{CommitError, ElectionError, StoreError};
 use crate::intent::{Handover, Intent};
@@ -55,7 +55,10 @@ pub(super) struct Facts {
     pub(super) cluster: Option<ClusterRecord>,
     pub(super) generation: Generation,
     pub(super) last: Option<Epoch>,
+    /// Nothing, if it cannot be read: a wish that nobody can understand keeps nobody out of office.
     pub(super) intent: Intent,
+    /// It lies there and cannot be read.
+    pub(super) intent_is_damaged: bool,
 }
 
 impl Situation {
@@ -64,11 +67,13 @@ impl Situation {
     pub(super) fn facts(&self) -> Result<Facts, StoreError> {
         let generation: Option<GenerationRecord> = optional(self.generation.as_ref())?;
         let epoch: Option<EpochRecord> = optional(self.epoch.as_ref())?;
+        let intent = optional(self.intent.as_ref());
         Ok(Facts {
             cluster: optional(self.cluster.as_ref())?,
             generation: generation.map_or(Generation(0), |found| found.number),
             last: epoch.map(|found| found.last),
-            intent: optional(self.intent.as_ref())?.unwrap_or_default(),
+            intent_is_damaged: intent.is_err(),
+            intent: intent.ok().flatten().unwrap_or_default(),
         })
     }
 }
@@ -132,7 +137,10 @@ pub(super) fn begin(
         ended: None,
     };
     stamp.put(&mut proposal, Name::History(epoch), &entry)?;
-    write_intent(&mut proposal, stamp, situation.intent.as_ref(), &facts.intent.settled(now))?;
+    match &situation.intent {
+        Some(damaged) if facts.intent_is_damaged => put_aside(&mut proposal, damaged, epoch),
+        intent => write_intent(&mut proposal, stamp, intent.as_ref(), &facts.intent.settled(now))?,
+    }
     prune(&mut proposal, situation);
     Ok(Bid { record, value, predecessor, proposal })
 }
@@ -217,6 +225,15 @@ fn write_intent(
         (_, false) => stamp.put(proposal, Name::Intent, wanted)?,
     }
     Ok(())
+}
+
+/// Moves what cannot be read out of the way, byte for byte. The epoch keeps several findings apart.
+fn put_aside(proposal: &mut Proposal, damaged: &Versioned, epoch: Epoch) {
+    let aside = Key::from(Name::Quarantine(Key::raw(&format!("{}~{epoch}", damaged.key))));
+    tracing::error!(key = %damaged.key, quarantine = %aside, "what operators want cannot be read, putting it aside");
+    proposal.conditions.push((aside.clone(), Condition::Expect(Expect::Absent)));
+    proposal.write(aside, Write::Put(damaged.value.clone()));
+    proposal.write(damaged.key.clone(), Write::Delete);
 }
 
 /// How a term is ended, by itself or by somebody else.
