@@ -1,6 +1,6 @@
 //! The keeper: a small process between the worker and one program, so that nothing of the program outlives either.
 //!
-//! It reads its order as the first line of standard input; the rest of that pipe is control ([`super::control`]): it signals
+//! It reads its order as the first line of standard input; the rest of that pipe is control (`control.rs`): it signals
 //! the program, names until when it may run, and its end means that the worker died or let go, and kills everything at
 //! once. The keeper is a child subreaper, so that even a descendant that made itself a daemon becomes its child and is found. If the keeper itself
 //! is killed, the kernel kills the program (the launcher armed the death signal; it follows the *thread* that forked,
