@@ -2,9 +2,9 @@
 //!
 //! It reads its order as the first line of standard input; the rest of that pipe is control (`control.rs`): it signals
 //! the program, names until when it may run, and its end means that the worker died or let go, and kills everything at
-//! once. The keeper is a child subreaper, so that even a descendant that made itself a daemon becomes its child and is found. If the keeper itself
-//! is killed, the kernel kills the program (the launcher armed the death signal; it follows the *thread* that forked,
-//! which is the keeper's main thread and lives as long as the keeper).
+//! once. The keeper is a child subreaper, so that even a descendant that made itself a daemon becomes its child and is
+//! found. If the keeper itself is killed, the kernel kills the program (the launcher armed the death signal; it follows
+//! the *thread* that forked, which is the keeper's main thread and lives as long as the keeper).
 //!
 //! Synchronous on purpose: two threads that wait and, with rolling logs, one more per stream.
 
