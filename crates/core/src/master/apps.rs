@@ -77,7 +77,7 @@ impl Leader {
         app.registration = registration.number;
         app.session = Some(session);
         app.last_session = Some(session);
-        app.contact = Contact::Heard;
+        let before = std::mem::replace(&mut app.contact, Contact::Heard);
         app.last_heard = ctx.now.mono;
         app.claimed =
             registration.executors.into_iter().filter(|executor| !app.executors.contains_key(executor)).collect();
@@ -87,6 +87,7 @@ impl Leader {
         let live: Vec<(ExecutorId, ExecutorState)> =
             app.executors.iter().map(|(id, known)| (*id, known.state)).collect();
         let ended: Vec<ExecutorId> = app.claimed.iter().copied().filter(|id| app.ended.contains(*id)).collect();
+        self.app_is_settled(before, Some(Contact::Heard));
         let heartbeat_every = ctx.config.heartbeat_every();
         let answer = RegisteredApplication { app: id.clone(), leader: self.info.clone(), heartbeat_every };
         ctx.say_to_app(session, MasterToApp::Registered(Box::new(answer)));
@@ -179,6 +180,7 @@ impl Leader {
         let id = app.record.id.clone();
         self.scheduler.app_up(&id, demand(&app.record, ctx.config.default_cores));
         self.app_tokens.insert(app.record.token.clone(), id.clone());
+        self.missing.apps += usize::from(app.contact == Contact::Unknown);
         self.apps.insert(id, app);
     }
 
@@ -251,6 +253,7 @@ impl Leader {
     pub(super) fn app_probed(&mut self, id: &AppId, asked: Option<SessionId>, finding: Finding, ctx: &mut Ctx<'_>) {
         let concerned = |app: &&mut App| app.session.is_none() && app.last_session == asked;
         let Some(app) = self.apps.get_mut(id).filter(concerned) else { return };
+        let before = app.contact;
         match finding {
             Finding::Alive => {}
             Finding::Silent => app.contact = Contact::Unreachable,
@@ -262,6 +265,8 @@ impl Leader {
                 ctx.arm(Timer::App(id.clone()), until);
             }
         }
+        let now = app.contact;
+        self.app_is_settled(before, Some(now));
         self.settle_recovery(ctx);
     }
 
@@ -288,6 +293,8 @@ impl Leader {
         }
         self.scheduler.app_down(id);
         let Some(app) = self.apps.remove(id) else { return };
+        self.app_is_settled(app.contact, None);
+        self.claiming.remove(id);
         self.app_tokens.remove(&app.record.token);
         if let Some(session) = app.session {
             self.sessions.remove(&session);

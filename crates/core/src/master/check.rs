@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entities::{Executor, Worker};
+use super::entities::{Contact, Executor, Worker};
 use super::event::Peer;
 use super::leader::Leader;
+use super::view::Missing;
 use crate::ids::{AppId, DriverId, ExecutorId, ExecutorRef, SessionId, WorkerId};
 use crate::model::{Booking, ExecutorState};
 
@@ -17,6 +18,7 @@ impl Leader {
         self.check_places(&mut broken);
         self.check_sessions(&mut broken);
         self.check_ids(&mut broken);
+        self.check_missing(&mut broken);
         broken
     }
 
@@ -111,6 +113,25 @@ impl Leader {
         let held: BTreeMap<SessionId, Peer> = workers.chain(apps).collect();
         if held != self.sessions {
             broken.push(format!("sessions: peers hold {held:?}, the table says {:?}", self.sessions));
+        }
+    }
+
+    /// What is counted as missing is UNKNOWN, and claims that wait are on the list.
+    fn check_missing(&self, broken: &mut Vec<String>) {
+        let unknown = Missing {
+            workers: self.workers.values().filter(|worker| worker.unknown).count(),
+            apps: self.apps.values().filter(|app| app.contact == Contact::Unknown).count(),
+        };
+        if unknown != self.missing {
+            broken.push(format!("missing: {unknown:?} are UNKNOWN, {:?} are counted", self.missing));
+        }
+        for (id, app) in self.apps.iter().filter(|(_, app)| !app.claimed.is_empty()) {
+            if !self.claiming.contains(id) {
+                broken.push(format!("{id}: its claims {:?} wait for nobody", app.claimed));
+            }
+        }
+        if !self.dead_workers.is_whole() {
+            broken.push(format!("dead workers: the two tables differ: {:?}", self.dead_workers));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::view::ExecutorView;
 use crate::ended::EndedExecutors;
-use crate::ids::{AppId, Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
+use crate::ids::{Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
 use crate::model::{Booking, DriverState, ExecutorState, WorkerState};
 use crate::record::{AppRecord, DriverRecord, WorkerRecord};
 use crate::time::{Mono, Wall};
@@ -172,11 +172,6 @@ impl App {
             ran: false,
             workers: BTreeSet::new(),
         }
-    }
-
-    /// The id of the application.
-    pub(super) fn id(&self) -> &AppId {
-        &self.record.id
     }
 }
 

@@ -198,9 +198,12 @@ impl Leader {
     /// Executors that an application believes to have and that no worker reports: once no worker is missing any more,
     /// they are known to be gone (RC-16). Until then the application gets nothing new, so that its limits hold.
     pub(super) fn settle_claims(&mut self, id: &AppId, ctx: &mut Ctx<'_>) {
-        let workers_missing = self.workers.values().any(|worker| worker.unknown);
         let Some(app) = self.apps.get_mut(id) else { return };
-        if !workers_missing {
+        if self.missing.workers > 0 {
+            if !app.claimed.is_empty() {
+                self.claiming.insert(id.clone());
+            }
+        } else {
             let gone = std::mem::take(&mut app.claimed);
             for gone in &gone {
                 app.ended.insert(*gone);

@@ -1,13 +1,15 @@
 //! Everything a leader holds for the length of its term, and the one match over events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::config::MasterConfig;
+use super::dead::DeadWorkers;
 use super::effect::Effect;
-use super::entities::{App, DeadWorker, Driver, Worker};
+use super::entities::{App, Driver, Worker};
 use super::event::{Event, Finding, Peer, Timer};
 use super::refuse;
 use super::schedule::Scheduler;
+use super::view::Missing;
 use crate::ids::{
     AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, RequestId, SessionId, Term, WorkerId, time_stamp,
 };
@@ -65,10 +67,14 @@ pub(super) struct Leader {
     pub(super) scheduler: Scheduler,
     /// Nothing from before the change of leader is missing any more.
     pub(super) complete: bool,
+    /// How many workers and applications are UNKNOWN, counted as they come and go.
+    pub(super) missing: Missing,
+    /// Applications with claims that wait for workers that are missing; some may have none any more.
+    pub(super) claiming: BTreeSet<AppId>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     /// Which worker is at a host and port.
     pub(super) places: BTreeMap<(String, u16), WorkerId>,
-    pub(super) dead_workers: BTreeMap<WorkerId, DeadWorker>,
+    pub(super) dead_workers: DeadWorkers,
     pub(super) apps: BTreeMap<AppId, App>,
     pub(super) app_tokens: BTreeMap<AppToken, AppId>,
     pub(super) drivers: BTreeMap<DriverId, Driver>,
@@ -94,9 +100,11 @@ impl Leader {
             resumes_as: MasterRole::Recovering,
             scheduler: Scheduler::new(config.scheduler.clone()),
             complete: false,
+            missing: Missing::default(),
+            claiming: BTreeSet::new(),
             workers: BTreeMap::new(),
             places: BTreeMap::new(),
-            dead_workers: BTreeMap::new(),
+            dead_workers: DeadWorkers::default(),
             apps: BTreeMap::new(),
             app_tokens: BTreeMap::new(),
             drivers: BTreeMap::new(),

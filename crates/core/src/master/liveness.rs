@@ -37,14 +37,15 @@ impl Leader {
     /// Returns when to look again.
     fn brake(&mut self, ctx: &Ctx<'_>) -> Option<Mono> {
         let now = ctx.now.mono;
-        let silent = self.workers.values().filter(|w| w.last_heard + ctx.config.worker_timeout <= now).count();
         while self.recent_losses.front().is_some_and(|lost| *lost + LOSS_WINDOW <= now) {
             self.recent_losses.pop_front();
         }
         let share = (self.workers.len() + self.recent_losses.len()) * ctx.config.mass_loss_percent as usize / 100;
         let allowed = share.max(1);
-        let oldest = self.recent_losses.front()?;
-        (silent > MASS_LOSS_FLOOR && self.recent_losses.len() >= allowed).then(|| *oldest + LOSS_WINDOW)
+        let oldest = self.recent_losses.front().filter(|_| self.recent_losses.len() >= allowed)?;
+        let silent = self.workers.values().filter(|worker| worker.last_heard + ctx.config.worker_timeout <= now);
+        // Counted no further than it matters: every one of many silent workers comes by here.
+        (silent.take(MASS_LOSS_FLOOR + 1).count() > MASS_LOSS_FLOOR).then(|| *oldest + LOSS_WINDOW)
     }
 
     /// Gives everybody a full time-out again, after a time in which nobody could be heard. Whose session broke in the
@@ -86,6 +87,7 @@ impl Leader {
         }
         self.scheduler.worker_down(id);
         let Some(worker) = self.workers.remove(id) else { return };
+        self.worker_is_settled(worker.unknown);
         self.places.remove(&(worker.record.host.clone(), worker.record.port));
         if let Some(session) = worker.session {
             self.sessions.remove(&session);
@@ -96,12 +98,15 @@ impl Leader {
             last_heard: worker.last_heard,
             last_heard_wall: worker.last_heard_wall,
         };
-        self.dead_workers.insert(id.clone(), dead);
-        let apps: Vec<AppId> = self.apps.keys().cloned().collect();
-        for app in apps {
-            if let Some(known) = self.apps.get_mut(&app) {
-                known.workers.remove(id);
+        self.dead_workers.insert(dead);
+        let mut listening = Vec::new();
+        for (app, known) in &mut self.apps {
+            known.workers.remove(id);
+            if known.session.is_some() {
+                listening.push(app.clone());
             }
+        }
+        for app in listening {
             let notice = AppNotice::WorkerRemoved { worker: id.clone(), host: host.clone(), message: why.to_owned() };
             self.notify(&app, notice, ctx);
         }
@@ -127,7 +132,7 @@ impl Leader {
     /// Drops what has been listed or remembered long enough.
     pub(super) fn housekeeping(&mut self, ctx: &mut Ctx<'_>) {
         let listed_for = ctx.config.worker_timeout * (ctx.config.dead_worker_persistence + 1);
-        self.dead_workers.retain(|_, dead| dead.last_heard + listed_for > ctx.now.mono);
+        self.dead_workers.retain(|dead| dead.last_heard + listed_for > ctx.now.mono);
         let memory = u64::try_from(REQUEST_MEMORY.as_millis()).unwrap_or(u64::MAX);
         let old: Vec<_> = self
             .requests

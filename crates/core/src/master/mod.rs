@@ -14,6 +14,7 @@
 mod apps;
 mod check;
 mod config;
+mod dead;
 mod decommission;
 mod drivers;
 mod effect;
@@ -99,7 +100,7 @@ impl Master {
     pub fn missing(&self) -> Missing {
         match &self.seat {
             Seat::Standby(_) => Missing::default(),
-            Seat::Leading(leader) => leader.missing(),
+            Seat::Leading(leader) => leader.missing,
         }
     }
 

@@ -8,7 +8,7 @@ use super::executors::executor_view;
 use super::leader::Leader;
 use super::view::{AppView, DriverView, MasterView, WorkerView};
 use crate::ids::{ExecutorId, ProfileId};
-use crate::model::{Addresses, ApplicationState, ExecutorState, WorkerState};
+use crate::model::{Addresses, ApplicationState, ExecutorState, MasterRole, WorkerState};
 use crate::record::{DoneApp, DoneDriver, WorkerRecord};
 use crate::time::Wall;
 use crate::units::{Cores, Memory};
@@ -17,7 +17,7 @@ impl Leader {
     /// The picture of this moment.
     pub(super) fn view(&self, config: &MasterConfig, taken_at: Wall) -> MasterView {
         let live = self.workers.values().map(|worker| self.worker_view(worker));
-        let dead = self.dead_workers.values().map(dead_worker_view);
+        let dead = self.dead_workers.iter().map(dead_worker_view);
         let mut apps: Vec<AppView> = self.apps.values().map(|app| self.app_view(app, config)).collect();
         apps.sort_by(|a, b| (a.registered_at, &a.id).cmp(&(b.registered_at, &b.id)));
         let mut drivers: Vec<DriverView> = self.drivers.values().map(|driver| self.driver_view(driver)).collect();
@@ -26,7 +26,7 @@ impl Leader {
             role: self.role,
             leader: Some(self.info.clone()),
             taken_at,
-            missing: self.missing(),
+            missing: self.missing,
             workers: live.chain(dead).collect(),
             apps,
             ended_apps: self.done_apps.iter().map(|done| ended_app_view(done, config)).collect(),
@@ -69,7 +69,7 @@ impl Leader {
         AppView {
             id: record.id.clone(),
             description: Arc::clone(&record.description),
-            state: app_state(app),
+            state: app_state(app, self.role),
             connected: app.session.is_some(),
             registered_at: record.registered_at,
             ended_at: None,
@@ -104,10 +104,11 @@ impl Leader {
     }
 }
 
-fn app_state(app: &App) -> ApplicationState {
+/// One that has not come by the end of the recovery is no longer about to (ha-protocol 4).
+fn app_state(app: &App, role: MasterRole) -> ApplicationState {
     match app.contact {
-        Contact::Unknown => ApplicationState::Unknown,
-        Contact::Unreachable | Contact::Gone(_) => ApplicationState::Unreachable,
+        Contact::Unknown if role == MasterRole::Recovering => ApplicationState::Unknown,
+        Contact::Unknown | Contact::Unreachable | Contact::Gone(_) => ApplicationState::Unreachable,
         Contact::Heard if app.ran => ApplicationState::Running,
         Contact::Heard => ApplicationState::Waiting,
     }

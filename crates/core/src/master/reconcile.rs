@@ -3,6 +3,8 @@
 //! Both directions, one place. Reported and known: adopted, with its old id. Reported and not known, or replaced in the
 //! meantime: told to end, and its booking kept until it has. Known and not reported: it is not there.
 
+use std::collections::BTreeSet;
+
 use super::entities::{Executor, Leaving};
 use super::leader::{Ctx, Leader};
 use crate::ids::{DriverId, ExecutorRef, WorkerId};
@@ -43,16 +45,17 @@ impl Leader {
     /// What the books have on a worker and its inventory has not.
     fn absent(&self, id: &WorkerId, inventory: &Inventory) -> (Vec<ExecutorRef>, Vec<DriverId>, Vec<Leaving>) {
         let Some(worker) = self.workers.get(id) else { return (Vec::new(), Vec::new(), Vec::new()) };
-        let reports_executor = |executor: &ExecutorRef| inventory.executors.iter().any(|e| e.executor == *executor);
+        let executors: BTreeSet<&ExecutorRef> = inventory.executors.iter().map(|reported| &reported.executor).collect();
+        let drivers: BTreeSet<_> =
+            inventory.drivers.iter().map(|reported| (&reported.driver, reported.attempt)).collect();
+        let reports_executor = |executor: &ExecutorRef| executors.contains(executor);
         let reports_driver = |driver: &DriverId| {
-            let attempt = self.drivers.get(driver).map(|driver| driver.record.attempt);
-            inventory.drivers.iter().any(|d| d.driver == *driver && Some(d.attempt) == attempt)
+            let known = self.drivers.get(driver);
+            known.is_some_and(|known| drivers.contains(&(driver, known.record.attempt)))
         };
         let leaves = |leaving: &&Leaving| match leaving {
             Leaving::Executor(executor) => !reports_executor(executor),
-            Leaving::Driver(driver, attempt) => {
-                !inventory.drivers.iter().any(|d| d.driver == *driver && d.attempt == *attempt)
-            }
+            Leaving::Driver(driver, attempt) => !drivers.contains(&(driver, *attempt)),
         };
         (
             worker.executors.iter().filter(|executor| !reports_executor(executor)).cloned().collect(),

@@ -9,7 +9,6 @@ use super::entities::{App, Contact, Driver, Worker};
 use super::event::{Peer, Timer};
 use super::leader::{Ctx, Leader};
 use super::view::Missing;
-use crate::ids::AppId;
 use crate::model::{LeaderInfo, MasterRole};
 use crate::record::{DriverRecord, Recovered, WorkerRecord};
 
@@ -53,6 +52,7 @@ impl Leader {
         self.places.insert((record.host.clone(), record.port), id.clone());
         let mut worker = Worker::new(record, ctx.now.mono, ctx.now.wall);
         worker.unknown = true;
+        self.missing.workers += 1;
         self.workers.insert(id.clone(), worker);
         // RC-04: a full time-out from the announcement.
         ctx.arm(Timer::Worker(id), ctx.now.mono + ctx.config.worker_timeout);
@@ -95,26 +95,26 @@ impl Leader {
         if self.complete {
             return;
         }
-        let missing = self.missing();
-        if missing.workers == 0 {
-            let claiming: Vec<AppId> =
-                self.apps.values().filter(|app| !app.claimed.is_empty()).map(|app| app.id().clone()).collect();
-            for app in claiming {
+        if self.missing.workers == 0 {
+            for app in std::mem::take(&mut self.claiming) {
                 self.settle_claims(&app, ctx);
             }
         }
-        self.complete = missing == Missing::default();
+        self.complete = self.missing == Missing::default();
         if self.complete && self.role == MasterRole::Recovering {
             self.role = MasterRole::Alive;
         }
     }
 
-    /// What is still UNKNOWN.
-    pub(super) fn missing(&self) -> Missing {
-        Missing {
-            workers: self.workers.values().filter(|worker| worker.unknown).count(),
-            apps: self.apps.values().filter(|app| app.contact == Contact::Unknown).count(),
-        }
+    /// An UNKNOWN worker has spoken or is given up.
+    pub(super) fn worker_is_settled(&mut self, was_unknown: bool) {
+        self.missing.workers = self.missing.workers.saturating_sub(usize::from(was_unknown));
+    }
+
+    /// Something else is known of an application's client than before.
+    pub(super) fn app_is_settled(&mut self, before: Contact, now: Option<Contact>) {
+        let settled = before == Contact::Unknown && now != Some(Contact::Unknown);
+        self.missing.apps = self.missing.apps.saturating_sub(usize::from(settled));
     }
 
     pub(super) fn recovery_due(&mut self, ctx: &mut Ctx<'_>) {

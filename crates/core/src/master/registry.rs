@@ -168,7 +168,8 @@ impl Leader {
         if let Some(old) = there {
             self.lose_worker(&old, "Worker replaced by a new worker with same address", ctx);
         }
-        self.dead_workers.retain(|dead, was| dead != id && (was.record.host != *host || was.record.port != *port));
+        self.dead_workers.forget(id);
+        self.dead_workers.forget_at(host, *port);
     }
 
     fn upsert_worker(&mut self, session: SessionId, registration: &RegisterWorker, ctx: &mut Ctx<'_>) {
@@ -202,7 +203,7 @@ impl Leader {
         let worker =
             self.workers.entry(id.clone()).or_insert_with(|| Worker::new(record.clone(), ctx.now.mono, ctx.now.wall));
         worker.record = record;
-        worker.unknown = false;
+        let was_unknown = std::mem::take(&mut worker.unknown);
         worker.registration = registration.number;
         worker.session = Some(session);
         worker.last_session = Some(session);
@@ -210,6 +211,7 @@ impl Leader {
         worker.refused_commands = registration.refused_commands;
         (worker.last_heard, worker.last_heard_wall) = (ctx.now.mono, ctx.now.wall);
         let paused = !worker.schedulable();
+        self.worker_is_settled(was_unknown);
         self.scheduler.worker_paused(id, paused);
         if new {
             ctx.arm(Timer::Worker(id.clone()), ctx.now.mono + ctx.config.worker_timeout);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::demand::{ProfileNeed, default_target};
-use super::workers::Piece;
+use super::workers::{Piece, Workers};
 use crate::ids::{AppId, ProfileId};
 use crate::model::Amounts;
 use crate::units::{Cores, Memory};
@@ -17,6 +17,9 @@ pub(super) struct Apps {
     /// piece, because after most events all of them are compared with the one worker that has news.
     pub(super) rows: Vec<Row>,
     next: u64,
+    /// How many rows are open, and how many of them are fresh: often there are none, and then nothing need be compared.
+    open: usize,
+    fresh: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -64,14 +67,13 @@ impl Row {
         }
     }
 
-    fn describe(&mut self, need: ProfileNeed) {
+    /// True if what it needs has changed.
+    fn describe(&mut self, need: ProfileNeed) -> bool {
         let (unit, whole) = (need.unit(), need.cores.is_none());
         let resources = (!need.resources.is_empty()).then(|| Box::new(need.resources));
-        if (self.unit, self.whole, self.memory, &self.resources) != (unit, whole, need.memory, &resources) {
-            (self.unit, self.whole, self.memory, self.resources) = (unit, whole, need.memory, resources);
-            // What was found out about the old need is void: a row that opens is fresh.
-            self.open = false;
-        }
+        let changed = (self.unit, self.whole, self.memory, &self.resources) != (unit, whole, need.memory, &resources);
+        (self.unit, self.whole, self.memory, self.resources) = (unit, whole, need.memory, resources);
+        changed
     }
 
     /// The least that must fit on a worker.
@@ -92,6 +94,9 @@ impl Apps {
     pub(super) fn down(&mut self, id: &AppId) {
         if let Some(app) = self.by_id.remove(id) {
             let range = self.rows_of(app.place);
+            for at in range.clone() {
+                self.mark(at, false, false);
+            }
             self.rows.drain(range);
         }
     }
@@ -111,10 +116,15 @@ impl Apps {
     ) {
         let Some(place) = self.by_id.get(id).map(|app| app.place) else { return };
         for (profile, need) in profiles {
-            self.row(place, id, profile).describe(need);
+            let at = self.row(place, id, profile);
+            if self.rows[at].describe(need) {
+                // What was found out about the old need is void: a row that opens is fresh.
+                self.mark(at, false, false);
+            }
         }
         for (profile, target) in targets {
-            self.row(place, id, profile).target = target;
+            let at = self.row(place, id, profile);
+            self.rows[at].target = target;
         }
         self.refresh(id);
     }
@@ -124,7 +134,8 @@ impl Apps {
         let Some(app) = self.by_id.get_mut(id) else { return };
         app.granted = if more { app.granted.plus(cores) } else { app.granted.minus(cores) };
         let place = app.place;
-        let row = self.row(place, id, profile);
+        let at = self.row(place, id, profile);
+        let row = &mut self.rows[at];
         row.executors = if more { row.executors.saturating_add(1) } else { row.executors.saturating_sub(1) };
         self.refresh(id);
     }
@@ -151,12 +162,13 @@ impl Apps {
         start..start + count
     }
 
-    fn row(&mut self, place: u64, id: &AppId, profile: ProfileId) -> &mut Row {
+    /// Where the row of a profile is; it is made if there is none.
+    fn row(&mut self, place: u64, id: &AppId, profile: ProfileId) -> usize {
         let at = self.rows.partition_point(|row| (row.place, row.profile) < (place, profile));
         if self.rows.get(at).is_none_or(|row| (row.place, row.profile) != (place, profile)) {
             self.rows.insert(at, Row::new(place, id.clone(), profile));
         }
-        &mut self.rows[at]
+        at
     }
 
     /// Opens and closes the rows of an application. One that opens is fresh: while it was closed, rounds did not
@@ -165,10 +177,28 @@ impl Apps {
         let Some(app) = self.by_id.get(id) else { return };
         let (paused, cores_left) = (app.paused, app.max_cores.minus(app.granted).0);
         for at in self.rows_of(app.place) {
-            let row = &mut self.rows[at];
+            let row = &self.rows[at];
             let open = !paused && row.unit > 0 && cores_left >= row.unit && row.executors < row.target;
-            row.fresh = open && (row.fresh || !row.open);
-            row.open = open;
+            let fresh = open && (row.fresh || !row.open);
+            self.mark(at, open, fresh);
         }
+    }
+
+    fn mark(&mut self, at: usize, open: bool, fresh: bool) {
+        let row = &mut self.rows[at];
+        self.open = self.open + usize::from(open) - usize::from(row.open);
+        self.fresh = self.fresh + usize::from(fresh) - usize::from(row.fresh);
+        (row.open, row.fresh) = (open, fresh);
+    }
+
+    /// The row was compared with all that it must be compared with.
+    pub(super) fn looked_at(&mut self, at: usize) {
+        let open = self.rows[at].open;
+        self.mark(at, open, false);
+    }
+
+    /// Whether a round can end before it begins: nobody may get anything, or nothing is new on either side.
+    pub(super) fn has_nothing_for(&self, workers: &Workers) -> bool {
+        self.open == 0 || (self.fresh == 0 && workers.news().is_empty())
     }
 }

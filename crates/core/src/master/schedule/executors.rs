@@ -9,6 +9,9 @@ use crate::units::Cores;
 
 /// Places executors for all applications in order.
 pub(super) fn place(apps: &mut Apps, workers: &mut Workers, options: &SchedulerOptions, out: &mut Vec<Placement>) {
+    if apps.has_nothing_for(workers) {
+        return;
+    }
     let (mut most_cores, mut most_memory) = workers.most_with_news();
     for at in 0..apps.rows.len() {
         let row = &apps.rows[at];
@@ -67,7 +70,7 @@ fn place_row(
         executors += count;
         cores = cores.plus(Cores(count.saturating_mul(each)));
     }
-    apps.rows[at].fresh = false;
+    apps.looked_at(at);
     if executors > 0 {
         apps.granted(at, executors, cores);
     }

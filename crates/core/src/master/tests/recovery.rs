@@ -114,6 +114,42 @@ fn no_more_than_its_limit_while_a_worker_is_silent() {
 }
 
 #[test]
+fn silent_workers_are_given_up_slowly_after_a_change_of_leader_ha_protocol_4_5() {
+    let mut rig = Rig::alive();
+    for n in 0..40 {
+        rig.join(worker(&format!("w{n:02}"), 4, 1024));
+    }
+    rig.pass(Duration::from_secs(50));
+    rig.fail_over(config());
+    rig.join(worker("w00", 4, 1024));
+    let dead = |rig: &Rig| rig.view().workers.iter().filter(|w| w.state == WorkerState::Dead).count();
+    rig.pass(Duration::from_secs(59));
+    assert_eq!((dead(&rig), rig.view().missing.workers), (0, 39), "a full time-out from the announcement (RC-04)");
+    rig.tell(SessionId(41), WorkerToMaster::Heartbeat { accepts_work: true, refused_commands: 0 });
+    rig.pass(Duration::from_secs(1));
+    assert_eq!((dead(&rig), rig.view().missing.workers), (4, 35), "10 % of 40");
+    rig.pass(Duration::from_secs(59));
+    assert_eq!(dead(&rig), 4, "no more within a minute");
+    for n in 10..40 {
+        rig.join(RegisterWorker { number: 2, ..worker(&format!("w{n:02}"), 4, 1024) });
+    }
+    rig.pass(Duration::from_secs(2));
+    assert_eq!(rig.view().missing.workers, 0, "few silent ones are given up at once");
+}
+
+#[test]
+fn an_application_that_has_not_come_is_unreachable_once_the_recovery_is_over_ha_protocol_4_5() {
+    let Scene { mut rig, inventory, .. } = scene();
+    rig.fail_over(config());
+    rig.join(RegisterWorker { inventory, ..worker("w1", 16, 8192) });
+    assert_eq!(rig.view().apps[0].state, ApplicationState::Unknown);
+    rig.pass(Duration::from_secs(10));
+    assert_eq!((rig.master.role(), rig.view().apps[0].state), (MasterRole::Alive, ApplicationState::Unreachable));
+    assert_eq!(rig.view().missing.apps, 1, "and still missing");
+    assert_eq!(rig.view().apps[0].executors.len(), 2, "nothing of it is touched");
+}
+
+#[test]
 fn a_worker_that_is_gone_is_not_waited_for() {
     let Scene { mut rig, app, driver, .. } = scene();
     rig.fail_over(config());
