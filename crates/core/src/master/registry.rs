@@ -104,18 +104,19 @@ impl Leader {
             .is_some_and(|known| known.record.incarnation == *incarnation && known.registration > *number)
     }
 
-    /// Another process under an id whose holder has its session open, at another place. Either the holder is just ending
-    /// and its session too, then the newcomer succeeds in a moment; or two workers were given one id, and the one that
-    /// works keeps it. Its own endpoint tells which.
+    /// Another process under an id whose holder is not lost, at another place. Either the holder is just ending, then the
+    /// newcomer succeeds in a moment; or two workers were given one id, and the one that works keeps it. Its own endpoint
+    /// tells which. A holder that is cut off may run what must not run twice: it keeps the id until it is gone or lost.
     fn turn_rival_away(&mut self, session: SessionId, registration: &RegisterWorker, ctx: &mut Ctx<'_>) -> bool {
         let RegisterWorker { id, incarnation, host, port, .. } = registration;
         let holds = |known: &&Worker| {
             let WorkerRecord { incarnation: other, host: its_host, port: its_port, .. } = &known.record;
-            known.session.is_some() && other != incarnation && (its_host != host || its_port != port)
+            other != incarnation && (its_host != host || its_port != port)
         };
         let Some(known) = self.workers.get(id).filter(holds) else { return false };
         let (endpoint, holder) = (known.endpoint(), known.last_session);
-        if known.proven_alive.is_some_and(|at| ctx.now.mono - at < PROOF_HOLDS) {
+        let proven = known.proven_alive.is_some_and(|at| ctx.now.mono - at < PROOF_HOLDS);
+        if proven && known.session.is_some() {
             let reason = format!(
                 "worker.id {id} belongs to another worker, which runs at {endpoint}; every worker needs an id of its own"
             );

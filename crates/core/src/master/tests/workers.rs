@@ -364,5 +364,36 @@ fn two_workers_with_one_id_the_one_that_works_keeps_it() {
     assert!(reason.contains("worker.id w1") && reason.contains("host-w1:7078"), "{reason}");
     assert_eq!(rig.status(&driver).state, DriverState::Running, "nothing of the first one is touched");
     rig.send(Event::SessionClosed { session: first });
+    rig.send(gone("w1", first));
     assert!(registered(&rig.join(rival()).1).is_some(), "once the first one is gone the id is free");
+}
+
+#[test]
+fn a_worker_that_is_cut_off_keeps_its_id_until_it_is_gone_or_lost_i3() {
+    let isolated = || DriverDescription { on_isolation: OnIsolation::Kill, supervise: true, ..driver(1, 1) };
+    for fail_over in [false, true] {
+        let mut rig = Rig::alive();
+        let (first, _) = rig.join(worker("w1", 4, 1024));
+        let (id, effects) = rig.submit(isolated());
+        let DriverOnWorker { driver, attempt, .. } = launched_drivers(&effects).remove(0).1;
+        rig.tell(first, WorkerToMaster::DriverStarted { driver, attempt });
+        if fail_over {
+            rig.fail_over(config());
+        } else {
+            rig.send(Event::SessionClosed { session: first });
+        }
+        // The same id was given to a worker elsewhere. What runs on the first one is not to be started again yet.
+        let rival =
+            || RegisterWorker { incarnation: Incarnation(2), host: "elsewhere".to_owned(), ..worker("w1", 4, 1024) };
+        for finding in [Finding::Silent, Finding::Alive] {
+            let (session, effects) = rig.join(rival());
+            assert!(effects.contains(&Effect::CloseSession { session }) && launched_drivers(&effects).is_empty());
+            let asked = (!fail_over).then_some(first);
+            rig.send(Event::Probed { peer: Peer::Worker(WorkerId::new("w1").unwrap()), session: asked, finding });
+        }
+        assert_eq!(rig.status(&id).attempt, Attempt(1));
+        rig.pass(Duration::from_secs(61));
+        let (_, effects) = rig.join(rival());
+        assert_eq!(launched_drivers(&effects)[0].1.attempt, Attempt(2), "it was lost meanwhile");
+    }
 }
