@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tanist_core::ids::{Attempt, DriverId, Epoch, Generation, Nonce, Term};
 use tanist_core::model::{Addresses, Booking, DriverState};
@@ -144,6 +145,38 @@ async fn the_loss_of_every_master_ends_nothing() {
     session.accept().await;
     assert_eq!(session.outcome("driver-2").await.exit_code, Some(3));
     assert!(is_alive(pid));
+}
+
+/// The first retry of a worker that has lost its leader comes after 100 ms. One that is told who leads must not wait for it:
+/// it saves the term, connects and registers.
+#[tokio::test]
+#[allow(clippy::print_stderr, reason = "how long it takes is the point")]
+async fn a_leader_that_announces_itself_has_the_worker_before_any_retry() {
+    const CHANGES: u64 = 21;
+    let mut leader = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&leader]).await;
+    let (mut session, _) = leader.registered().await;
+    // The first heartbeat follows the answer.
+    assert!(session.next_or_end().await.is_some());
+    let mut took = Vec::new();
+    for epoch in 2..2 + CHANGES {
+        let mut next = FakeMaster::start(epoch).await;
+        leader.stop_listening().await;
+        drop((leader, session));
+        let begin = Instant::now();
+        next.announce(worker.handle.address()).await.unwrap();
+        let mut arrived = next.session().await;
+        let registration = arrived.registration().await;
+        took.push(begin.elapsed());
+        assert_eq!(registration.heard, Some(next.leader.term.clone()));
+        arrived.accept().await;
+        assert!(arrived.next_or_end().await.is_some());
+        (leader, session) = (next, arrived);
+    }
+    took.sort();
+    let median = took[took.len() / 2];
+    eprintln!("from the announcement to the registration: median {median:?}, longest {:?}", took[took.len() - 1]);
+    assert!(median < Duration::from_millis(100), "{took:?}");
 }
 
 #[tokio::test]
