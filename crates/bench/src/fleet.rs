@@ -2,12 +2,14 @@
 //! value.
 
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use tanist_client::{MasterList, Masters, SubmissionClient};
 use tanist_core::model::MasterRole;
+use tanist_proto::convert::endpoint::LeaderAnswer;
 use tanist_testkit::{Cluster, Etcd, Node, Shape, Store};
 use tokio::time::sleep;
 
@@ -109,16 +111,42 @@ impl Fleet {
         urls.map(|url| url.replace("http://", "")).collect()
     }
 
-    /// The place of the leader in the list, if all masters agree on it, it is ALIVE, and the others stand by.
-    pub(crate) async fn agreed_leader(&self) -> Option<usize> {
+    /// The place of the leader in the list, if it is ALIVE, the others stand by, and all name it.
+    ///
+    /// # Errors
+    /// What each of them says instead.
+    async fn agreed_leader(&self) -> Result<usize> {
         let answers = self.client.masters().survey().await;
-        let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect::<Result<_, _>>().ok()?;
-        let leader = answers.iter().find(|answer| answer.role == MasterRole::Alive)?;
-        let agree = answers.iter().all(|answer| {
-            let role = if answer.master == leader.master { MasterRole::Alive } else { MasterRole::Standby };
-            answer.role == role && answer.leader == leader.leader
+        let said = |(address, answer): &(String, Result<LeaderAnswer, String>)| match answer {
+            Ok(LeaderAnswer { role, leader, master, .. }) => {
+                let leads = leader.as_ref().map(|leader| format!("{} in term {}", leader.master, leader.term));
+                format!("{master} is {role}, knows {}", leads.unwrap_or_else(|| "no leader".to_owned()))
+            }
+            Err(error) => format!("{address}: {error}"),
+        };
+        let all: Vec<&LeaderAnswer> = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()).collect();
+        let leader = all.iter().find(|answer| answer.role == MasterRole::Alive).filter(|leader| {
+            let others = all.iter().filter(|answer| answer.master != leader.master);
+            let stand_by = others.filter(|answer| answer.role == MasterRole::Standby);
+            stand_by.filter(|answer| answer.leader == leader.leader).count() + 1 == answers.len()
         });
-        agree.then(|| self.cluster.masters.iter().position(|master| master.id == leader.master.as_str()))?
+        let place = leader
+            .and_then(|leader| self.cluster.masters.iter().position(|master| master.id == leader.master.as_str()));
+        place.with_context(|| format!("no agreement: {}", answers.iter().map(said).collect::<Vec<_>>().join("; ")))
+    }
+
+    /// Copies what the masters have logged so far to a folder, which is made.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn keep_logs(&self, folder: &Path) -> Result<()> {
+        let keep = |master: &Node| {
+            let name = master.log.file_name().unwrap_or_default();
+            std::fs::create_dir_all(folder)?;
+            std::fs::copy(&master.log, folder.join(name))
+        };
+        let kept: std::io::Result<Vec<_>> = self.cluster.masters.iter().map(keep).collect();
+        kept.map(drop).with_context(|| format!("copying logs to {}", folder.display()))
     }
 
     /// Waits until all masters agree and so many workers and applications are connected. Returns the leader's place.
@@ -127,7 +155,7 @@ impl Fleet {
     /// If that takes too long.
     pub(crate) async fn settled(&self, workers: usize, apps: usize) -> Result<usize> {
         let look = async || {
-            let leader = self.agreed_leader().await.context("the masters do not agree on a leader that is ALIVE")?;
+            let leader = self.agreed_leader().await?;
             let state = self.client.state().await?;
             let connected = state.workers.iter().filter(|worker| worker.connected).count();
             let answered = state.apps.iter().filter(|app| app.connected).count();

@@ -89,13 +89,17 @@ impl Series {
     pub(crate) async fn run(&mut self, fault: Fault, rounds: usize) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         for number in 1..=rounds {
-            let leader = self.prepare(fault).await?;
+            let leader = match self.prepare(fault).await {
+                Ok(leader) => leader,
+                Err(error) => return Err(self.kept(error)),
+            };
             match self.round(fault, leader).await {
                 Ok(round) => {
                     self.raw.write(fault, number, &round, "")?;
                     outcome.rounds.push(round);
                 }
                 Err(error) => {
+                    let error = self.kept(error);
                     say(&format!("{fault}, round {number}: failed: {error:#}"));
                     let nothing = Milestones::new(Timestamp::now(), self.fleet.id(leader));
                     self.raw.write(fault, number, &nothing, &format!("{error:#}"))?;
@@ -104,6 +108,15 @@ impl Series {
             }
         }
         Ok(outcome)
+    }
+
+    /// Keeps the logs of the masters beside the list of measurements, and says so.
+    fn kept(&self, error: anyhow::Error) -> anyhow::Error {
+        let folder = self.raw.path().with_extension("logs");
+        match self.fleet.keep_logs(&folder) {
+            Ok(()) => error.context(format!("logs of the masters: {}", folder.display())),
+            Err(failure) => error.context(format!("{failure:#}")),
+        }
     }
 
     /// Waits until all is well, and a random moment more. Returns the leader's place.
