@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom, tests aside. `xtask` and the test crates stand outside.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("tanist-core", &[]),
+    ("tanist-etcd-sim", &[]),
     ("tanist-proto", &["tanist-core"]),
     ("tanist-store", &["tanist-core"]),
     ("tanist-master", &["tanist-core", "tanist-proto", "tanist-store"]),
