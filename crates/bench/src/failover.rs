@@ -10,9 +10,9 @@ use crate::fault::Fault;
 use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load::{self, Fillers};
 use crate::machine;
-use crate::milestones::Milestones;
 use crate::rounds::{RawList, Series, Step};
-use crate::stats::say;
+use tanist_testkit::measure::Milestones;
+use tanist_testkit::measure::say;
 
 const MASTERS: usize = 3;
 const WORKERS: usize = 4;

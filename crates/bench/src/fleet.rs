@@ -13,7 +13,7 @@ use tanist_proto::convert::endpoint::LeaderAnswer;
 use tanist_testkit::{Cluster, Etcd, Node, Shape, Store};
 use tokio::time::sleep;
 
-use crate::log::Log;
+use tanist_testkit::measure::Log;
 
 /// How long a cluster may take until all of its processes agree.
 const AGREE_WITHIN: Duration = Duration::from_secs(60);

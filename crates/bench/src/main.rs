@@ -4,13 +4,10 @@ mod failover;
 mod fault;
 mod fleet;
 mod load;
-mod log;
 mod machine;
 mod meter;
-mod milestones;
 mod recovery;
 mod rounds;
-mod stats;
 mod swarm;
 mod throughput;
 
@@ -41,7 +38,7 @@ fn main() -> ExitCode {
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stats::say(&format!("tanist-bench: {error:#}"));
+            tanist_testkit::measure::say(&format!("tanist-bench: {error:#}"));
             ExitCode::FAILURE
         }
     }

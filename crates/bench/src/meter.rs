@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::fleet::Fleet;
 use crate::machine::processor_time;
-use crate::stats::millis;
+use tanist_testkit::measure::millis;
 
 /// Deadline of asking etcd for its counters.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -11,10 +11,10 @@ use crate::fault::Fault;
 use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load;
 use crate::machine;
-use crate::milestones::Milestones;
 use crate::rounds::{RawList, Series, Step};
-use crate::stats::say;
 use crate::swarm::{Swarm, TOO_MANY_CORES};
+use tanist_testkit::measure::Milestones;
+use tanist_testkit::measure::say;
 
 const MASTERS: usize = 2;
 

@@ -14,8 +14,8 @@ use crate::fault::{Fault, Inflicted};
 use crate::fleet::Fleet;
 use crate::load::Fillers;
 use crate::machine;
-use crate::milestones::Milestones;
-use crate::stats::{Sample, say, table};
+use tanist_testkit::measure::Milestones;
+use tanist_testkit::measure::{Sample, say, table};
 
 /// A change of leader that takes longer has failed.
 const ROUND_WITHIN: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load;
 use crate::machine;
 use crate::meter::{Costs, Meter};
-use crate::stats::{Sample, millis, say, table};
+use tanist_testkit::measure::{Sample, millis, say, table};
 
 /// Submissions per second with the most clients, at least.
 const AIM_PER_SECOND: f64 = 5_000.0;
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             rows.push(
                 [vec![name.clone(), format!("{:.0}", run.per_second())], run.latency.cells(&[50, 99, 100])].concat(),
             );
-            costs.push([vec![name], run.costs.cells(run.latency.len())].concat());
+            costs.push([vec![name], run.costs.cells(run.latency.count())].concat());
         }
     }
     table(&["", "submissions/s", "p50 ms", "p99 ms", "max ms"], &rows);
@@ -95,7 +95,7 @@ struct Run {
 
 impl Run {
     fn per_second(&self) -> f64 {
-        self.latency.len() as f64 / self.took.as_secs_f64()
+        self.latency.count() as f64 / self.took.as_secs_f64()
     }
 }
 

@@ -6,6 +6,7 @@
 mod cluster;
 mod command;
 mod etcd;
+pub mod measure;
 mod node;
 mod processes;
 mod proxy;
@@ -17,6 +18,6 @@ pub use command::{Finished, tanist};
 pub use etcd::{Admin, Entry, Etcd, etcd_binary, free_port};
 pub use node::{Node, binary};
 pub use processes::{Marker, alive, descendants, kill_nine};
-pub use proxy::{BEHIND, Mode, Modes, Proxy};
+pub use proxy::{BEHIND, Mode, Modes, Proxy, Whose};
 pub use shape::{InEtcd, Shape, Store};
 pub use wait::wait_for;

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tanist_testkit::{Mode, Modes, Proxy};
+use tanist_testkit::{Mode, Modes, Proxy, Whose};
 
 const SOON: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(150);
@@ -106,4 +106,24 @@ fn the_end_of_one_side_reaches_the_other() {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
     assert_eq!(all, b"last");
+}
+
+#[test]
+fn connections_that_stand_fall_silent_and_new_ones_pass() {
+    let proxy = Proxy::start(&echo()).unwrap();
+    let mut old = connect(&proxy);
+    assert_eq!(asked(&mut old, 1).unwrap(), 1);
+    let here = Whose::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    proxy.set_standing(here, Mode::Hold);
+    old.set_read_timeout(Some(SHORT)).unwrap();
+    assert_eq!(asked(&mut old, 2).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let mut new = connect(&proxy);
+    assert_eq!(asked(&mut new, 3).unwrap(), 3);
+    proxy.set_standing(here, Mode::Pass);
+    old.set_read_timeout(Some(SOON)).unwrap();
+    old.read_exact(&mut [0]).unwrap();
+    proxy.replace([(here, Mode::Cut.into())].into());
+    assert!(asked(&mut new, 4).is_err() && asked(&mut old, 5).is_err());
+    proxy.replace([(Whose::Address([127, 0, 0, 9].into()), Mode::Cut.into())].into());
+    assert_eq!(asked(&mut connect(&proxy), 6).unwrap(), 6, "only one rule holds, and it is for others");
 }

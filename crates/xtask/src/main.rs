@@ -4,6 +4,7 @@ mod etcd;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,8 @@ usage: cargo xtask <task>
   lint          formatting, clippy, documentation, dependency rules
   bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
                 clusters of real processes: failover, recovery, throughput
+  chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
+                random, rounds, list, check, clean; --debug before them takes the unoptimized build
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "bench" => bench(),
+        "chaos" => return chaos(),
         "fix" => fix(),
         _ => {
             eprint!("{USAGE}");
@@ -67,9 +71,41 @@ fn bench() -> Result<()> {
     }
     etcd::provide()?;
     cargo(&["build", "--release", "--locked", "-p", "tanist", "-p", "tanist-bench"])?;
-    let this = env::current_exe().context("the path of this program")?;
-    let release = this.ancestors().nth(2).context("the target directory")?.join("release");
+    let release = target()?.join("release");
     run(Command::new(release.join("tanist-bench")).args(named).env("TANIST_BIN", release.join("tanist")))
+}
+
+/// Builds the harness and what it starts, and ends with the harness's own exit code.
+fn chaos() -> ExitCode {
+    match build_chaos().and_then(|mut command| command.status().with_context(|| format!("starting {command:?}"))) {
+        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => {
+            eprintln!("xtask chaos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build_chaos() -> Result<Command> {
+    let mut words: Vec<OsString> = env::args_os().skip(2).collect();
+    let debug = words.first().is_some_and(|word| word == "--debug");
+    if debug {
+        words.remove(0);
+    }
+    etcd::provide()?;
+    let profile: &[&str] = if debug { &[] } else { &["--release"] };
+    let built = ["build", "--quiet", "--locked", "-p", "tanist", "-p", "tanist-chaos", "--bins"];
+    cargo(&[&built[..], profile].concat())?;
+    let folder = target()?.join(if debug { "debug" } else { "release" });
+    let mut command = Command::new(folder.join("tanist-chaos"));
+    command.args(words).env("TANIST_BIN", folder.join("tanist"));
+    Ok(command)
+}
+
+/// The target directory, in which this program lies too.
+fn target() -> Result<PathBuf> {
+    let this = env::current_exe().context("the path of this program")?;
+    Ok(this.ancestors().nth(2).context("the target directory")?.to_owned())
 }
 
 fn fix() -> Result<()> {

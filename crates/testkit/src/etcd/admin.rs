@@ -40,7 +40,8 @@ impl Entry {
 }
 
 impl Admin {
-    pub(super) fn new(addresses: Vec<String>) -> Self {
+    /// Hands in the members at these addresses (`host:port`), from the network of whoever calls.
+    pub fn new(addresses: Vec<String>) -> Self {
         Self { addresses, token: Mutex::new(None) }
     }
 

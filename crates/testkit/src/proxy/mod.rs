@@ -8,13 +8,13 @@ mod owner;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -62,18 +62,31 @@ impl Modes {
     }
 }
 
+/// Whose connections are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Those of one process, by its id.
+    Process(i32),
+    /// Those from one address.
+    Address(IpAddr),
+}
+
 /// What holds now.
 #[derive(Debug, Clone, Default)]
 struct Rules {
     everybody: Modes,
-    processes: BTreeMap<i32, Modes>,
+    single: BTreeMap<Whose, Modes>,
+    /// For connections that were open at a moment, and for no later ones. The latest rule wins.
+    standing: Vec<(Whose, Instant, Modes)>,
 }
 
 impl Rules {
-    /// Modes of a connection; those of its process win.
-    fn of(&self, socket: &Socket) -> Modes {
-        let own = self.processes.iter().find(|(process, _)| socket.belongs_to(**process));
-        own.map_or(self.everybody, |(_, modes)| *modes)
+    /// Modes of a connection: those for standing ones win, then those of whose it is.
+    fn of(&self, socket: &Socket, opened: Instant) -> Modes {
+        let stands = |(whose, until, _): &&(Whose, Instant, Modes)| opened <= *until && socket.belongs_to(*whose);
+        let standing = self.standing.iter().rev().find(stands).map(|(_, _, modes)| *modes);
+        let own = || self.single.iter().find(|(whose, _)| socket.belongs_to(**whose)).map(|(_, modes)| *modes);
+        standing.or_else(own).unwrap_or(self.everybody)
     }
 }
 
@@ -106,9 +119,20 @@ impl Proxy {
     fn on(address: &str, target: &str) -> Result<Self> {
         let here: SocketAddr = address.parse().with_context(|| format!("{address:?} as host:port"))?;
         let target: SocketAddr = target.parse().with_context(|| format!("{target:?} as host:port"))?;
-        let listener = runtime()?.block_on(TcpListener::bind(here)).with_context(|| format!("listening on {here}"))?;
+        Self::within(runtime()?.handle(), here, target)
+    }
+
+    /// At `here`, in front of `target`, in the threads of this runtime: in their network, that is.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn within(runtime: &Handle, here: SocketAddr, target: SocketAddr) -> Result<Self> {
+        let (send, bound) = mpsc::channel();
+        runtime.spawn(async move { send.send(TcpListener::bind(here).await) });
+        let listener =
+            bound.recv().context("the runtime has ended")?.with_context(|| format!("listening on {here}"))?;
         let rules = watch::Sender::new(Rules::default());
-        let accepts = runtime()?.spawn(accept(listener, here, target, rules.subscribe()));
+        let accepts = runtime.spawn(accept(listener, here, target, rules.subscribe()));
         Ok(Self { address: here.to_string(), rules, accepts })
     }
 
@@ -119,9 +143,27 @@ impl Proxy {
 
     /// For the connections of one process, by its id.
     pub fn set_for(&self, process: i32, modes: impl Into<Modes>) {
+        self.set_single([(Whose::Process(process), modes.into())].into(), false);
+    }
+
+    /// For these connections, instead of all that was said of single ones before, or beside it.
+    fn set_single(&self, single: BTreeMap<Whose, Modes>, instead: bool) {
         self.rules.send_modify(|rules| {
-            rules.processes.insert(process, modes.into());
+            if instead {
+                rules.single.clear();
+            }
+            rules.single.extend(single);
         });
+    }
+
+    /// For these connections; for all others what holds for everybody.
+    pub fn replace(&self, single: BTreeMap<Whose, Modes>) {
+        self.set_single(single, true);
+    }
+
+    /// For these connections as far as they stand now. Those that are opened later do not mind.
+    pub fn set_standing(&self, whose: Whose, modes: impl Into<Modes>) {
+        self.rules.send_modify(|rules| rules.standing.push((whose, Instant::now(), modes.into())));
     }
 
     /// Everything passes again.
@@ -186,8 +228,8 @@ async fn connection(
     target: SocketAddr,
     mut rules: watch::Receiver<Rules>,
 ) {
-    let socket = Socket::new(peer, here);
-    let modes = watch::Sender::new(rules.borrow_and_update().of(&socket));
+    let (socket, opened) = (Socket::new(peer, here), Instant::now());
+    let modes = watch::Sender::new(rules.borrow_and_update().of(&socket, opened));
     let mut line = tokio::spawn(line::run(stream, target, modes.subscribe()));
     loop {
         tokio::select! {
@@ -195,7 +237,7 @@ async fn connection(
             _ = &mut line => return,
             changed = rules.changed() => {
                 let now = match changed {
-                    Ok(()) => rules.borrow_and_update().of(&socket),
+                    Ok(()) => rules.borrow_and_update().of(&socket, opened),
                     Err(_) => Mode::Cut.into(),
                 };
                 modes.send_replace(now);

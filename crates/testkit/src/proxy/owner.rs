@@ -4,6 +4,8 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
+use super::Whose;
+
 /// The socket at the other end of an accepted connection.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -31,7 +33,15 @@ impl Socket {
         self.link.get_or_init(find).as_deref()
     }
 
-    pub(super) fn belongs_to(&self, process: i32) -> bool {
+    pub(super) fn belongs_to(&self, whose: Whose) -> bool {
+        match whose {
+            // `local` is where who connected sits: its own end.
+            Whose::Address(address) => self.local.ip() == address,
+            Whose::Process(process) => self.is_of(process),
+        }
+    }
+
+    fn is_of(&self, process: i32) -> bool {
         let Some(link) = self.link() else { return false };
         let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
         files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file.as_os_str() == link)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Measurements of one kind in milliseconds, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Sample(Vec<f64>);
+pub struct Sample(Vec<f64>);
 
 impl FromIterator<f64> for Sample {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
@@ -23,25 +23,25 @@ impl FromIterator<Duration> for Sample {
 
 impl Sample {
     /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
     /// The smallest measurement that at least `percent` of all do not exceed (nearest rank): 0 = the least, 100 = the
     /// largest. None of an empty sample.
-    pub(crate) fn percentile(&self, percent: u32) -> Option<f64> {
+    pub fn percentile(&self, percent: u32) -> Option<f64> {
         let rank = (self.0.len() * percent.min(100) as usize).div_ceil(100).max(1);
         self.0.get(rank - 1).copied()
     }
 
     /// These percentiles as cells of a table.
-    pub(crate) fn cells(&self, percents: &[u32]) -> Vec<String> {
+    pub fn cells(&self, percents: &[u32]) -> Vec<String> {
         percents.iter().map(|percent| millis(self.percentile(*percent))).collect()
     }
 }
 
 /// A time in a table: with as many digits as it deserves.
-pub(crate) fn millis(value: Option<f64>) -> String {
+pub fn millis(value: Option<f64>) -> String {
     match value {
         None => "–".to_owned(),
         Some(value) if value.abs() < 10.0 => format!("{value:.2}"),
@@ -51,12 +51,12 @@ pub(crate) fn millis(value: Option<f64>) -> String {
 }
 
 /// Prints a line on standard output. Whoever does not want to read it any more is not worth an error.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Prints a table that can be taken over into a page as it is. All columns but the first are figures.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+pub fn table(head: &[&str], rows: &[Vec<String>]) {
     say(&format!("| {} |", head.join(" | ")));
     say(&format!("|---|{}", "---:|".repeat(head.len().saturating_sub(1))));
     for row in rows {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::log::{Line, millis_between};
+use super::log::{Line, millis_between};
 
 /// A standby has found out that something is wrong with the leader.
 const SUSPECTED: &str = "leader suspected";
@@ -21,28 +21,32 @@ const OVER: &str = "recovery over";
 
 /// A change of leader as it unfolds.
 #[derive(Debug, Clone)]
-pub(crate) struct Milestones {
+pub struct Milestones {
     /// The fault was inflicted.
-    pub(crate) fault: Timestamp,
+    pub fault: Timestamp,
     /// Who led then.
-    pub(crate) old: String,
+    pub old: String,
     /// Who leads now.
-    pub(crate) new: Option<String>,
+    pub new: Option<String>,
     /// It was first suspected by somebody, or has left by itself.
-    pub(crate) suspected: Option<Timestamp>,
-    pub(crate) elected: Option<Timestamp>,
-    pub(crate) decided: Option<Timestamp>,
-    pub(crate) adopted: Option<Timestamp>,
-    pub(crate) over: Option<Timestamp>,
+    pub suspected: Option<Timestamp>,
+    /// The leader key was taken.
+    pub elected: Option<Timestamp>,
+    /// The first launch under the new leader left it.
+    pub decided: Option<Timestamp>,
+    /// Every worker of the former leader had registered with the new one.
+    pub adopted: Option<Timestamp>,
+    /// The new leader showed ALIVE.
+    pub over: Option<Timestamp>,
     /// Processor time that the new leader has used since the fault.
-    pub(crate) leader_busy: Option<Duration>,
+    pub leader_busy: Option<Duration>,
     /// The same of the process with all workers and applications, where there is one.
-    pub(crate) peers_busy: Option<Duration>,
+    pub peers_busy: Option<Duration>,
 }
 
 impl Milestones {
     /// Nothing has followed yet.
-    pub(crate) fn new(fault: Timestamp, old: &str) -> Self {
+    pub fn new(fault: Timestamp, old: &str) -> Self {
         Self {
             fault,
             old: old.to_owned(),
@@ -61,7 +65,7 @@ impl Milestones {
     ///
     /// # Errors
     /// If a second one was elected: the round measures something else than it should.
-    pub(crate) fn note(&mut self, master: &str, line: &Line) -> anyhow::Result<()> {
+    pub fn note(&mut self, master: &str, line: &Line) -> anyhow::Result<()> {
         if line.at < self.fault {
             return Ok(());
         }
@@ -84,17 +88,17 @@ impl Milestones {
     }
 
     /// Whether everything has been seen that is waited for.
-    pub(crate) fn complete(&self, with_decision: bool) -> bool {
+    pub fn complete(&self, with_decision: bool) -> bool {
         self.adopted.is_some() && self.over.is_some() && (self.decided.is_some() || !with_decision)
     }
 
     /// Milliseconds from one moment to another, where both were seen.
-    pub(crate) fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<f64> {
+    pub fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<f64> {
         Some(millis_between(from?, to?))
     }
 
     /// Milliseconds since the fault.
-    pub(crate) fn since_fault(&self, moment: Option<Timestamp>) -> Option<f64> {
+    pub fn since_fault(&self, moment: Option<Timestamp>) -> Option<f64> {
         Self::between(Some(self.fault), moment)
     }
 }

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 /// One event of a log in JSON lines.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Line {
+pub struct Line {
     /// When the process wrote it.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// The constant text.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Line {
@@ -28,14 +28,14 @@ impl Line {
 
 /// A log file and how far it is read.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct Log {
     path: PathBuf,
     offset: u64,
 }
 
 impl Log {
     /// From its beginning.
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf) -> Self {
         Self { path, offset: 0 }
     }
 
@@ -43,7 +43,7 @@ impl Log {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(crate) fn news(&mut self) -> Result<Vec<Line>> {
+    pub fn news(&mut self) -> Result<Vec<Line>> {
         let mut text = String::new();
         let mut read = || {
             let mut file = File::open(&self.path)?;
@@ -58,7 +58,7 @@ impl Log {
 }
 
 /// From one moment to another, in milliseconds; negative if the other was first.
-pub(crate) fn millis_between(from: Timestamp, to: Timestamp) -> f64 {
+pub fn millis_between(from: Timestamp, to: Timestamp) -> f64 {
     (to.as_nanosecond() - from.as_nanosecond()) as f64 / 1e6
 }
 
