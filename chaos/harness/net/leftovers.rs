@@ -23,6 +23,8 @@ pub(super) const PREFIX: &str = "tanist-chaos-";
 pub(super) const NAMESPACES: &str = "/run/netns";
 /// In the environment of every process of a run.
 pub(crate) const RUN_VARIABLE: &str = "CHAOS_RUN";
+/// Subcommand of the janitor.
+const JANITOR: &str = "janitor";
 /// Held by the harness for as long as it lives.
 const LOCK: &str = "run.lock";
 /// How long what is left may take to be gone.
@@ -53,7 +55,7 @@ impl Run {
         lock.lock().with_context(|| format!("locking {LOCK} in {}", directory.display()))?;
         let this = std::env::current_exe().context("the path of this program")?;
         let janitor = Command::new(this)
-            .args(["janitor", &id])
+            .args([JANITOR, &id])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             // Signals of a terminal are for the run, not for who cleans up after it.
@@ -150,8 +152,16 @@ fn ids() -> Vec<String> {
     ids
 }
 
+/// Whether its harness lives, or somebody cleans up behind it just now. Its directory may be elsewhere than where this
+/// process would look; its janitor is found anyhow.
 fn is_live(id: &str) -> bool {
-    File::open(directory(id).join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err())
+    let locked = File::open(directory(id).join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
+    let words = format!("\0{JANITOR}\0{id}\0");
+    let guarded = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).ends_with(&words)
+    };
+    locked || all_processes().iter().any(|(pid, _)| guarded(pid))
 }
 
 fn remove(id: &str) -> Result<()> {

@@ -122,7 +122,7 @@ impl Picture {
         while seconds <= self.scale.seconds {
             let x = self.scale.at(seconds);
             self.svg.line([x, top, x, bottom], FAINT, "");
-            self.svg.text((x, bottom + 14.0), &format!("{seconds} s"), Anchor::Middle, SMALL);
+            self.svg.text((x, bottom + 16.0), &format!("{seconds} s"), Anchor::Middle, SMALL);
             seconds += step;
         }
         if let Some(calm) = calm {
@@ -201,8 +201,7 @@ impl Picture {
                 count += change;
                 points.push((x, height(count)));
             }
-            let last = points.last().map_or(LEFT, |(x, _)| *x);
-            points.extend([(last, height(count)), (last, bottom)]);
+            points.extend([(WIDTH - RIGHT, height(count)), (WIDTH - RIGHT, bottom)]);
             self.svg.area(&points, "#a9c1e0");
         }
     }
