@@ -39,6 +39,9 @@ enum Command {
     Run {
         #[arg(required = true, value_name = "NAME|FILE")]
         scenarios: Vec<String>,
+        /// Properties that must be broken, and no others: for builds that are broken on purpose
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        expect: Vec<String>,
         #[command(flatten)]
         flags: RunFlags,
     },
@@ -76,6 +79,15 @@ enum Command {
         rounds: u32,
         #[command(flatten)]
         flags: RunFlags,
+    },
+    /// Make a page and a picture of what rounds have measured
+    Failover {
+        /// Reports of rounds
+        #[arg(required = true, value_name = "DIR")]
+        reports: Vec<PathBuf>,
+        /// Where failover.md and failover.svg go
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
     },
     /// List the project's scenarios
     List,
@@ -140,8 +152,10 @@ const CI_PATIENCE: u32 = 4;
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
-            Command::Run { scenarios, flags } => {
-                run_all(&scenarios.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?, &flags)
+            Command::Run { scenarios, expect, flags } => {
+                let scenarios = scenarios.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
+                let outcomes = outcomes(&scenarios, &flags)?;
+                Ok(if expect.is_empty() { verdict(&outcomes) } else { expected(&expect, &outcomes) })
             }
             Command::All { flags } => {
                 let files = run::scenarios()?;
@@ -156,6 +170,7 @@ impl Cli {
                 let texts: Vec<Named> = fault.iter().map(|fault| (fault.name(), fault.scenario(rounds))).collect();
                 run_all(&texts, &flags)
             }
+            Command::Failover { reports, into } => report::compare(&reports, &into).map(|()| ExitCode::SUCCESS),
             Command::List => list(),
             Command::Check { files } => check(&files),
             Command::Judge { report } => judge(&report),
@@ -195,6 +210,25 @@ fn read(file: &Path) -> Result<Named> {
 }
 
 fn run_all(scenarios: &[Named], flags: &RunFlags) -> Result<ExitCode> {
+    outcomes(scenarios, flags).map(|outcomes| verdict(&outcomes))
+}
+
+fn verdict(outcomes: &[Outcome]) -> ExitCode {
+    if outcomes.iter().all(Outcome::is_green) { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) }
+}
+
+/// Whether these properties are broken in every run, and no others.
+fn expected(properties: &[String], outcomes: &[Outcome]) -> ExitCode {
+    let as_expected = outcomes.iter().all(|outcome| outcome.broken() == *properties);
+    print(&format!(
+        "{} to be broken: {}",
+        properties.join(", "),
+        if as_expected { "they are" } else { "they are not" }
+    ));
+    if as_expected { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) }
+}
+
+fn outcomes(scenarios: &[Named], flags: &RunFlags) -> Result<Vec<Outcome>> {
     let stop = interruptible()?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (name, text) in scenarios {
@@ -203,7 +237,7 @@ fn run_all(scenarios: &[Named], flags: &RunFlags) -> Result<ExitCode> {
         outcomes.push(outcome);
     }
     report::summarize(&outcomes);
-    Ok(if outcomes.iter().all(Outcome::is_green) { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) })
+    Ok(outcomes)
 }
 
 fn random(seed: Option<Seed>, minutes: u64, only_print: bool, flags: &RunFlags) -> Result<ExitCode> {

@@ -16,9 +16,9 @@ use crate::scenario::{Kind, Scenario, time};
 pub(crate) const PREFIX: &str = "/tanist/chaos/v1/";
 const CLUSTER_NAME: &str = "chaos";
 
-/// Cores that each worker offers: more than the machine has, for what runs there mostly sleeps.
-pub(crate) const CORES: u32 = 8;
-const MEMORY: &str = "8g";
+/// Cores that each worker offers: room for everything, so that whatever pends could run. What runs there mostly sleeps.
+pub(crate) const CORES: u32 = 16;
+const MEMORY: &str = "16g";
 
 /// In the environment of workers, and so of what they run: the directory of their host.
 pub(crate) const HOST_VARIABLE: &str = "CHAOS_HOST";

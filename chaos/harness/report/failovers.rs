@@ -82,9 +82,9 @@ fn felt(told: &Histories, from: Boot, until: Boot) -> Option<Duration> {
 }
 
 /// What is measured of each fault, in milliseconds.
-type Measure = fn(&Failover) -> Option<f64>;
+pub(super) type Measure = fn(&Failover) -> Option<f64>;
 
-const STEPS: [(&str, Measure); 5] = [
+pub(super) const STEPS: [(&str, Measure); 5] = [
     ("fault → suspicion", |failover| of(failover, |seen| seen.suspected)),
     ("fault → leader key", |failover| of(failover, |seen| seen.elected)),
     ("fault → first decision", |failover| of(failover, |seen| seen.decided)),

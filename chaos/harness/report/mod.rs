@@ -1,5 +1,6 @@
 //! What a run leaves behind: a directory with a page for people, the same as JSON, a picture, and all histories and logs.
 
+mod compare;
 mod failovers;
 mod page;
 mod place;
@@ -20,6 +21,7 @@ use crate::net::Kind;
 use crate::run::{Outcome, hosts_in};
 use crate::scenario;
 
+pub(crate) use compare::compare;
 use failovers::Failover;
 pub(crate) use place::Place;
 pub(crate) use rounds::RoundFault;
@@ -120,8 +122,7 @@ pub(crate) fn summarize(outcomes: &[Outcome]) {
         return;
     }
     for outcome in outcomes {
-        let broken: Vec<&str> =
-            outcome.findings.iter().filter(|finding| finding.is_violated()).map(|finding| finding.property).collect();
+        let broken = outcome.broken();
         let verdict = if broken.is_empty() { "green".to_owned() } else { format!("RED: {}", broken.join(", ")) };
         say(&format!("{:<32} {verdict}", outcome.name));
     }

@@ -54,7 +54,12 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Whether nothing that was promised was broken.
     pub(crate) fn is_green(&self) -> bool {
-        self.findings.iter().all(|finding| !finding.is_violated())
+        self.broken().is_empty()
+    }
+
+    /// The properties that were broken.
+    pub(crate) fn broken(&self) -> Vec<&'static str> {
+        self.findings.iter().filter(|finding| finding.is_violated()).map(|finding| finding.property).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::observer::Observer;
 use crate::scenario::{Kind, names};
 
 /// Longer than what is promised by this factor, nothing is waited for.
-const WAIT_FACTOR: u32 = 6;
+const WAIT_FACTOR: u32 = 3;
 /// What was submitted may take so long to be answered and done, once a leader is there.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
 /// Peace in which everything that runs shows that it still does.

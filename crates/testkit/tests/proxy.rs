@@ -122,8 +122,13 @@ fn connections_that_stand_fall_silent_and_new_ones_pass() {
     proxy.set_standing(here, Mode::Pass);
     old.set_read_timeout(Some(SOON)).unwrap();
     old.read_exact(&mut [0]).unwrap();
+    let mut newest = connect(&proxy);
+    assert_eq!(asked(&mut newest, 4).unwrap(), 4);
     proxy.replace([(here, Mode::Cut.into())].into());
-    assert!(asked(&mut new, 4).is_err() && asked(&mut old, 5).is_err());
+    assert!(asked(&mut newest, 4).is_err());
+    assert_eq!(asked(&mut old, 5).unwrap(), 5, "what was said of standing ones goes first");
+    proxy.set_standing(here, Mode::Cut);
+    assert!(asked(&mut old, 5).is_err());
     proxy.replace([(Whose::Address([127, 0, 0, 9].into()), Mode::Cut.into())].into());
     assert_eq!(asked(&mut connect(&proxy), 6).unwrap(), 6, "only one rule holds, and it is for others");
 }

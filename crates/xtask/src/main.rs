@@ -17,7 +17,8 @@ usage: cargo xtask <task>
   bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
                 clusters of real processes: failover, recovery, throughput
   chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
-                random, rounds, list, check, clean; --debug before them takes the unoptimized build
+                random, rounds, list, check, clean; --debug before them takes the unoptimized build; broken = a build with
+                a fault on purpose, which must be found
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => lint(),
         "bench" => bench(),
+        "chaos" if env::args().nth(2).is_some_and(|word| word == "broken") => broken(),
         "chaos" => return chaos(),
         "fix" => fix(),
         _ => {
@@ -100,6 +102,23 @@ fn build_chaos() -> Result<Command> {
     let mut command = Command::new(folder.join("tanist-chaos"));
     command.args(words).env("TANIST_BIN", folder.join("tanist"));
     Ok(command)
+}
+
+/// Where the broken build lies, apart from all others.
+const BROKEN: &str = "broken";
+
+/// The harness sees what it is there to see: a leader that is cut off from its store and speaks before its commits is
+/// caught, and for what it has done.
+fn broken() -> Result<()> {
+    etcd::provide()?;
+    let (built, place) = (target()?, target()?.join(BROKEN));
+    cargo(&["build", "--quiet", "--locked", "-p", "tanist-chaos", "--bins"])?;
+    let features =
+        ["build", "--quiet", "--locked", "-p", "tanist", "--features", "tanist/broken-barrier", "--target-dir"];
+    run(cargo_command(&features).arg(&place))?;
+    let words = ["run", "leader-cut-from-etcd", "--patience", "4", "--expect", "S2,S3"];
+    let tanist = place.join("debug/tanist");
+    run(Command::new(built.join("debug/tanist-chaos")).args(words).env("TANIST_BIN", tanist))
 }
 
 /// The target directory, in which this program lies too.
