@@ -1,5 +1,6 @@
 //! Watches etcd: every change of every key, with its revision. This, and not the word of a master, says who leads.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) struct Seen {
     pub(crate) lease: i64,
     /// Leaders so far.
     pub(crate) elections: u64,
+    /// Drivers whose end was written down.
+    pub(crate) ended: BTreeSet<String>,
     /// The next revision to come.
     pub(crate) next: i64,
     /// Why nothing can be recorded any more.
@@ -77,6 +80,12 @@ impl Observer {
     /// What has been seen so far.
     pub(crate) fn seen(&self) -> Seen {
         self.shared.seen().clone()
+    }
+
+    /// Whether the ends of all these drivers have been seen.
+    pub(crate) fn have_ended<'a>(&self, mut drivers: impl Iterator<Item = &'a str>) -> bool {
+        let seen = self.shared.seen();
+        drivers.all(|driver| seen.ended.contains(driver))
     }
 
     /// Waits until everything that etcd holds now has been seen.
@@ -157,8 +166,11 @@ impl Shared {
             };
             let (key, revision) = (text(kv.key()), kv.mod_revision());
             let mut seen = self.seen();
-            if key.strip_prefix(PREFIX) == Some("ha/leader") {
+            let own = key.strip_prefix(PREFIX).unwrap_or_default();
+            if own == "ha/leader" {
                 seen.office(&change, kv.lease());
+            } else if let (Some(driver), Change::Put(_)) = (own.strip_prefix("done/drivers/"), &change) {
+                seen.ended.insert(driver.to_owned());
             }
             seen.next = revision + 1;
             self.recorder.note(Note::Changed { revision, key, change })?;

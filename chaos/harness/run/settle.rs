@@ -10,7 +10,7 @@ use super::Stage;
 use crate::check::recovery_bound;
 use crate::client::Order;
 use crate::cluster::{CLIENTS, Clients, Cluster};
-use crate::history::{self, End, HISTORY, Histories, Life, Note, RUN, Recorder, Role, Setting};
+use crate::history::{self, HISTORY, Histories, Note, RUN, Recorder, Role};
 use crate::net::OBSERVER;
 use crate::observer::Observer;
 use crate::scenario::{Kind, names};
@@ -47,15 +47,14 @@ impl Stage<'_> {
         for worker in &workers {
             clients.order(&Order::Probe { worker: worker.clone() })?;
         }
-        let wanted: BTreeSet<String> = workers.into_iter().collect();
         let limit = recovery_bound(self.scenario.cluster.lease) * WAIT_FACTOR * self.patience;
-        let probed = || self.probed().ok().filter(|probed| *probed == wanted);
+        let probed = || self.all_done(observer, &[Role::Probe], workers.len()).ok().filter(|done| *done);
         match self.stop.wait_for(limit, probed)? {
             Some(_) => self.story.say("every worker has got work from the leader"),
             None => self.story.say(&format!("not every worker has got work within {limit:?}")),
         }
         clients.order(&Order::Quiet)?;
-        let done = || self.all_done().ok().filter(|done| *done);
+        let done = || self.all_done(observer, &[Role::Job, Role::Probe], 0).ok().filter(|done| *done);
         if self.stop.wait_for(DONE_WITHIN * self.patience, done)?.is_none() {
             self.story.say(&format!("not everything that was submitted is done within {DONE_WITHIN:?}"));
         }
@@ -72,27 +71,13 @@ impl Stage<'_> {
         Ok(drains.flat_map(|fault| fault.hosts).collect())
     }
 
-    /// Workers whose probe has started.
-    fn probed(&self) -> Result<BTreeSet<String>> {
-        let lives = history::lives(self.hosts)?;
-        Ok(lives.into_iter().filter(|life| life.role == Role::Probe).map(|life| life.host).collect())
-    }
-
-    /// Whether all submissions have an answer, and all jobs among them have ended or died.
-    fn all_done(&self) -> Result<bool> {
-        let mut told = Histories { setting: Setting::default(), ..Histories::default() };
+    /// Whether all submissions in these roles, so many at least, have been answered, and what was answered has ended.
+    fn all_done(&self, observer: &Observer, roles: &[Role], least: usize) -> Result<bool> {
+        let mut told = Histories::default();
         history::lines(&self.hosts.join(CLIENTS).join(HISTORY))?.into_iter().for_each(|line| told.take(line));
-        let lives = history::lives(self.hosts)?;
-        let ran = |driver: &str| lives.iter().any(|life| life.is_of(driver) && life.end == Some(End::Done));
-        Ok(told.requests.values().all(|asked| match &asked.answered {
-            Some((_, driver)) => !matches!(asked.role, Role::Job | Role::Probe) || ran(driver) || died(&lives, driver),
-            None => asked.refused.is_some(),
-        }))
+        let meant: Vec<_> = told.requests.values().filter(|asked| roles.contains(&asked.role)).collect();
+        let settled = meant.iter().all(|asked| asked.answered.is_some() || asked.refused.is_some());
+        let drivers = meant.iter().filter_map(|asked| Some(asked.answered.as_ref()?.1.as_str()));
+        Ok(meant.len() >= least && settled && observer.have_ended(drivers))
     }
-}
-
-/// A job that was started and did not end well: its worker died, and nobody starts it again.
-fn died(lives: &[Life], driver: &str) -> bool {
-    let now = crate::clock::Boot::now();
-    lives.iter().any(|life| life.is_of(driver) && now.since(life.alive) > PEACE)
 }
