@@ -68,7 +68,8 @@ fn page(rounds: &Rounds, networks: &str) -> String {
     let mut page = format!(
         "# What a failover costs\n\nMeasured by `cargo xtask chaos rounds` on clusters of 3 etcd, 3 masters and 4 workers with work, \
          leases of 5 s, and a submission every 50 ms; all hosts on one machine ({networks}) with {cores} cores, Linux {}. Written by \
-         `cargo xtask chaos failover`. Milliseconds from the fault; – = it did not happen, for nobody had to take over.\n\n\
+         `cargo xtask chaos failover`. Milliseconds from the fault; – = it did not happen, for nobody had to take over. A \
+         decision needs something to decide, which comes every 50 ms.\n\n\
          ![Each round is a dot, each bar the middle of all](failover.svg)\n",
         kernel.trim()
     );

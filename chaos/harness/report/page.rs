@@ -14,6 +14,13 @@ pub(super) fn page(outcome: &Outcome, failovers: &[Failover]) -> String {
     if let Some(why) = &outcome.fallback {
         let _ = writeln!(page, "Namespaces were not used: {why}.");
     }
+    let patience = outcome.histories.setting.patience;
+    if patience > 1 {
+        let _ = writeln!(
+            page,
+            "Everything was allowed to take {patience} times as long as promised (`--patience {patience}`)."
+        );
+    }
     verdicts(&mut page, outcome);
     faults(&mut page, outcome);
     let _ = writeln!(page, "![What has happened](timeline.svg)\n");
