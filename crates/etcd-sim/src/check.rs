@@ -20,7 +20,8 @@ const MAX_REQUEST: usize = 3 << 19;
 /// Largest message that a member takes from anybody, in bytes, and largest that it says to a watch in one piece.
 pub(crate) const MAX_MESSAGE: usize = MAX_REQUEST + (512 << 10);
 
-/// What etcd wraps a proposal in: the number of the call, and tag and length of the request.
+/// What etcd wraps a proposal in, in bytes: tag and length of the request, and the number of the call, which has a byte
+/// less at about half of all members.
 const WRAPPING: usize = 18;
 
 /// Longest life that can be asked for, in seconds.

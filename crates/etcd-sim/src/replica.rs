@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::alarm_request::AlarmAction;
 use crate::api::{
     AlarmMember, AlarmRequest, AlarmResponse, AlarmType, CompactionResponse, LeaseGrantRequest, LeaseGrantResponse,
-    LeaseRevokeResponse,
+    LeaseRevokeResponse, PutRequest, PutResponse,
 };
 use crate::check::check_ttl;
 use crate::failure::Failure;
@@ -50,12 +50,7 @@ impl Replica {
         Some(match request {
             Request::Put(_) | Request::Grant(_) if !self.has_space() => Err(Failure::NoSpace),
             Request::Txn(request) if !self.has_space() && txn::has_puts(request) => Err(Failure::NoSpace),
-            Request::Put(put) => txn::check_lease(&self.store, put).and_then(|()| {
-                let mut write = self.store.write();
-                let response = txn::put(&mut write, put)?;
-                write.finish();
-                Ok(response.into())
-            }),
+            Request::Put(put) => self.put(put).map(Response::from),
             Request::DeleteRange(delete) => {
                 let mut write = self.store.write();
                 let response = txn::delete(&mut write, delete);
@@ -74,6 +69,16 @@ impl Replica {
             Request::Alarm(alarm) => Ok(self.alarm(*alarm).into()),
             _ => return None,
         })
+    }
+
+    /// By itself, a put is refused for its lease first.
+    fn put(&mut self, put: &PutRequest) -> Result<PutResponse, Failure> {
+        txn::check_lease(&self.store, put)?;
+        txn::check_kept(&self.store, put)?;
+        let mut write = self.store.write();
+        let response = txn::put(&mut write, put);
+        write.finish();
+        Ok(response)
     }
 
     fn grant(&mut self, grant: &LeaseGrantRequest) -> Result<LeaseGrantResponse, Failure> {

@@ -174,8 +174,9 @@ impl Watch {
     }
 }
 
+/// Nothing comes before the making of a key, even if it was deleted in the same revision.
 fn add_previous(event: &mut Event, store: &Store) {
-    let Some(kv) = &event.kv else { return };
+    let Some(kv) = event.kv.as_ref().filter(|kv| kv.create_revision != kv.mod_revision) else { return };
     let before = kv.mod_revision - 1;
     if before >= store.compacted() {
         event.prev_kv = store.get_at(&kv.key, before).cloned();

@@ -296,7 +296,10 @@ impl Etcd {
 
     pub(super) fn answer(&mut self, member: usize, call: CallId, mut result: Result<Response, Failure>) {
         self.calls.remove(&call);
-        if let Ok(response) = &mut result {
+        // Answers about alarms do not say who gives them.
+        if let Ok(response) = result.as_mut()
+            && !matches!(response, Response::Alarm(_))
+        {
             self.sign(member, response.header_mut());
         }
         self.say(member, Output::Answer { call, result });
