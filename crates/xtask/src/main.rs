@@ -14,6 +14,7 @@ usage: cargo xtask <task>
 
   test          everything that must pass: unit, property and end-to-end tests
   lint          formatting, clippy, documentation, dependency rules
+  conform       the simulated etcd beside a real one: --operations 100000 --seed 7, as many and from where you like
   bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
                 clusters of real processes: failover, recovery, throughput
   chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "test" => test(),
         "lint" => lint(),
+        "conform" => conform(),
         "bench" => bench(),
         "chaos" if env::args().nth(2).is_some_and(|word| word == "broken") => broken(),
         "chaos" => return chaos(),
@@ -62,6 +64,25 @@ fn lint() -> Result<()> {
     run(cargo_command(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     cargo(&["deny", "--all-features", "check", "bans", "licenses", "sources"])
         .context("needs cargo-deny: cargo install cargo-deny --locked --no-default-features")
+}
+
+/// What `crates/etcd-sim/tests/conformance` does with every test, for longer.
+fn conform() -> Result<()> {
+    etcd::provide()?;
+    let mut command =
+        cargo_command(&["test", "--locked", "-p", "tanist-etcd-sim", "--test", "conformance", "--", "--nocapture"]);
+    let mut flags = env::args().skip(2);
+    while let Some(flag) = flags.next() {
+        let variable = match flag.as_str() {
+            "--operations" => "TANIST_CONFORM_OPERATIONS",
+            "--seed" => "TANIST_CONFORM_SEED",
+            _ => bail!("{flag:?} is no flag of conform: --operations and --seed are"),
+        };
+        let value = flags.next().unwrap_or_default();
+        value.parse::<u64>().with_context(|| format!("{flag} {value:?}: it must be a number, such as 100000"))?;
+        command.env(variable, value);
+    }
+    run(&mut command)
 }
 
 /// Without a name: what is measured inside of one process. Else one of `tanist-bench`, which starts the binary that is
