@@ -16,8 +16,8 @@ const SCAN_LEASES: usize = 500;
 /// When each lease ends.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lessor {
-    /// A scan is at this moment, and every [`SCAN_MS`] after it.
-    phase: u64,
+    /// The next scan is at this moment, and one every [`SCAN_MS`] after it.
+    next: u64,
     terms: BTreeMap<i64, Term>,
     by_due: BTreeSet<(u64, i64)>,
 }
@@ -32,7 +32,7 @@ struct Term {
 impl Lessor {
     /// That of a new leader: every lease has its full life once more, and `extension` on top.
     pub(crate) fn new(now: u64, phase: u64, extension: u64, leases: &BTreeMap<i64, Granted>) -> Self {
-        let mut lessor = Self { phase: now + phase, ..Self::default() };
+        let mut lessor = Self { next: now + phase, ..Self::default() };
         for (id, granted) in leases {
             lessor.set(*id, now + extension + milliseconds(granted.ttl));
         }
@@ -57,11 +57,12 @@ impl Lessor {
     /// The moment of the next scan that finds anything.
     pub(crate) fn next_scan(&self) -> Option<u64> {
         let (first, _) = *self.by_due.first()?;
-        Some(self.phase + first.saturating_sub(self.phase).div_ceil(SCAN_MS) * SCAN_MS)
+        Some(self.next + first.saturating_sub(self.next).div_ceil(SCAN_MS) * SCAN_MS)
     }
 
     /// What a scan finds. It is found again only if it could not be ended for a while.
     pub(crate) fn scan(&mut self, now: u64) -> Vec<i64> {
+        self.next = now + SCAN_MS;
         let found: Vec<_> = self.by_due.iter().take_while(|(due, _)| *due <= now).take(SCAN_LEASES).copied().collect();
         for (due, id) in &found {
             self.by_due.remove(&(*due, *id));

@@ -35,7 +35,7 @@
 //! | `cluster` | who leads, what is agreed upon, what waits for what; what a test may break |
 //! | `serve` | how does it speak gRPC? |
 //!
-//! It is like etcd 3.4 in what it does and says, which `tests/conformance.rs` checks against a real one. What it leaves
+//! It is like etcd 3.4 in what it does and says, which `tests/conformance` checks against a real one. What it leaves
 //! out: users and roles, changes of membership, checkpoints of leases longer than 5 minutes, progress that a watch is
 //! notified of every 10 minutes, quotas that fill up by themselves, and split votes.
 

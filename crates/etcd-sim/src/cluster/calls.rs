@@ -11,7 +11,7 @@ use crate::txn;
 
 use super::log::Proposal;
 use super::member::{Heard, Process};
-use super::{CallId, Effect, Etcd, Output, Timer, Told};
+use super::{CallId, Effect, Etcd, Output, Timer, TimerKey, Told};
 
 /// A member's patience with a call that needs a quorum: 5 s, and twice an election, in milliseconds.
 const PATIENCE_MS: u64 = 7000;
@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) member: usize,
     pub(super) since: u64,
     pub(super) waits: Waits,
+    /// When the member's patience is over, in the queue of timers.
+    pub(super) patience: TimerKey,
 }
 
 /// What a call waits for.
@@ -61,7 +63,13 @@ impl Etcd {
 
     /// Nobody waits for a call any more. What it has begun goes on.
     pub fn forget(&mut self, call: CallId) {
-        self.calls.remove(&call);
+        self.end_call(call);
+    }
+
+    fn end_call(&mut self, call: CallId) {
+        if let Some(call) = self.calls.remove(&call) {
+            self.timers.remove(&call.patience);
+        }
     }
 
     pub(super) fn hear(&mut self, member: usize, heard: Heard) {
@@ -116,8 +124,8 @@ impl Etcd {
     }
 
     fn wait(&mut self, member: usize, call: CallId, waits: Waits) {
-        self.calls.insert(call, Call { member, since: self.now, waits });
-        self.after(PATIENCE_MS, Timer::TimeOut(call));
+        let patience = self.after(PATIENCE_MS, Timer::TimeOut(call));
+        self.calls.insert(call, Call { member, since: self.now, waits, patience });
     }
 
     fn ask_quorum(&mut self, member: usize, call: CallId, read: Request) -> Option<Result<Response, Failure>> {
@@ -295,7 +303,7 @@ impl Etcd {
     }
 
     pub(super) fn answer(&mut self, member: usize, call: CallId, mut result: Result<Response, Failure>) {
-        self.calls.remove(&call);
+        self.end_call(call);
         // Answers about alarms do not say who gives them.
         if let Ok(response) = result.as_mut()
             && !matches!(response, Response::Alarm(_))

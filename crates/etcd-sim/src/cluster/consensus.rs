@@ -22,11 +22,14 @@ impl Etcd {
         member.is_up() && (!member.cut || self.members.len() == 1)
     }
 
+    fn has_quorum(&self) -> bool {
+        let connected = self.members.iter().filter(|member| self.is_connected(member)).count();
+        connected * 2 > self.members.len()
+    }
+
     /// The leader, as long as it has a quorum.
     pub(super) fn leading(&self) -> Option<usize> {
-        let connected = self.members.iter().filter(|member| self.is_connected(member)).count();
-        let quorum = connected * 2 > self.members.len();
-        self.leader.filter(|leader| quorum && self.is_connected(&self.members[*leader]))
+        self.leader.filter(|leader| self.is_connected(&self.members[*leader]) && self.has_quorum())
     }
 
     /// Whether a member can reach a leader that has a quorum.
@@ -75,8 +78,7 @@ impl Etcd {
             return;
         }
         let has_everything = member.received == self.log.end();
-        let connected = self.members.iter().filter(|member| self.is_connected(member)).count();
-        if self.is_connected(member) && has_everything && connected * 2 > self.members.len() {
+        if self.is_connected(member) && has_everything && self.has_quorum() {
             self.elect(place);
             return;
         }

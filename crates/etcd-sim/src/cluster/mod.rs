@@ -83,6 +83,9 @@ pub enum Output {
     },
 }
 
+/// The moment, and a number that tells timers of one moment apart, in the order in which they were made.
+type TimerKey = (u64, u64);
+
 /// What happens at a later moment.
 #[derive(Debug, Clone)]
 enum Timer {
@@ -121,7 +124,7 @@ pub struct Etcd {
     log: Log,
     calls: BTreeMap<CallId, Call>,
     mishaps: VecDeque<Mishap>,
-    timers: BTreeMap<(u64, u64), Timer>,
+    timers: BTreeMap<TimerKey, Timer>,
     timers_made: u64,
     outputs: VecDeque<Output>,
 }
@@ -217,9 +220,11 @@ impl Etcd {
         }
     }
 
-    fn after(&mut self, delay: u64, timer: Timer) {
+    fn after(&mut self, delay: u64, timer: Timer) -> TimerKey {
         self.timers_made += 1;
-        self.timers.insert((self.now + delay, self.timers_made), timer);
+        let key = (self.now + delay, self.timers_made);
+        self.timers.insert(key, timer);
+        key
     }
 
     fn agreement(&mut self) -> u64 {
