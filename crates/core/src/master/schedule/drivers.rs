@@ -69,9 +69,11 @@ impl Drivers {
         }
         let mut tour = Tour::new(options.spread_out_drivers, workers.places(), rng);
         let (most_cores, most_memory) = workers.most_with_news();
+        // Without any news none of those that were looked at fits: a long queue is not gone through for each that joins it.
+        let first = if workers.news().is_empty() { self.fresh_from } else { 0 };
         let mut fresh_from = self.next;
         let mut placed = Vec::new();
-        for (&place, Waiting { id, need }) in &self.waiting {
+        for (&place, Waiting { id, need }) in self.waiting.range(first..) {
             if self.active >= options.max_drivers {
                 fresh_from = place;
                 break;
