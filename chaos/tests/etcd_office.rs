@@ -54,6 +54,21 @@ fn a_leader_that_dies_or_steps_down_is_followed_at_once() {
 }
 
 #[test]
+fn a_leader_that_is_alone_and_restarted_does_not_wait_for_its_own_lease() {
+    let mut stage = Stage::shaped(|shape| Shape { masters: 1, ..shape });
+    let work = stage.work();
+    let first = stage.office();
+    stage.cluster.masters[0].kill_nine();
+    stage.cluster.restart_master(0, &[]).unwrap();
+    let second = first.wait_for_next(&stage.cluster, LEASE_AND_MORE);
+    assert_eq!((second.master, second.epoch), (0, first.epoch + 1));
+    let ended = term(&stage.cluster, first.epoch)["ended"].as_str().unwrap().to_owned();
+    assert!(ended.contains("deposed by") && ended.contains("its address"), "not by the end of its lease: {ended}");
+    work.assert_undisturbed(&stage.cluster);
+    assert_eq!(work.finish(&stage.cluster), 2);
+}
+
+#[test]
 fn the_office_goes_to_and_fro_twenty_times() {
     let stage = Stage::new();
     let work = stage.work();

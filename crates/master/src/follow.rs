@@ -5,6 +5,9 @@
 //! only this counts: the leader was heard, its stream has ended, **and** three fresh connections are refused. Then its
 //! term is ended, by a transaction that first reads for itself and that names the term exactly: being wrong costs one
 //! recovery, and nothing else rests on it.
+//!
+//! A leader that was restarted finds the term of its predecessor in office: under its own id, at the address that it
+//! listens at itself. Nobody else can, so that process is gone too, and its term is ended the same way.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,18 +41,34 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// Longest such pause: a leader that comes back is heard again within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What was won may be observed before the winner itself has heard of it.
+const OWN_WIN_IS_TOLD_WITHIN: Duration = Duration::from_millis(200);
+
 /// Deadline of ending a term: a read and a transaction.
 const DEPOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Follows whoever leads, for as long as the process lives.
-pub(crate) async fn follow(me: MasterId, election: Arc<dyn LeaderElection>, board: Arc<Board>) -> Infallible {
-    let follower = Follower { me, election, board };
+pub(crate) async fn follow(
+    (me, address): (MasterId, String),
+    election: Arc<dyn LeaderElection>,
+    board: Arc<Board>,
+) -> Infallible {
+    let follower = Follower { me, address, election, board };
     let mut observed = follower.election.leader();
     loop {
         let leader = observed.borrow_and_update().clone();
         let others = leader.as_ref().filter(|leader| leader.master != follower.me);
         follower.hears(if others.is_some() { Following::Silent } else { Following::Nobody });
         let Some(leader) = others else {
+            if let Some(predecessor) = leader.as_ref().filter(|leader| follower.is_predecessor(leader)) {
+                let told = timeout(OWN_WIN_IS_TOLD_WITHIN, other_than(&mut observed, leader.as_ref())).await;
+                if told.is_ok() || !follower.is_predecessor(predecessor) {
+                    continue;
+                }
+                let what = format!("its address {} is that of its master's new process", predecessor.rpc);
+                let gone = Evidence { stream_ended: clock::mono(), what };
+                follower.depose(&mut Followed::new(predecessor), &gone).await;
+            }
             other_than(&mut observed, leader.as_ref()).await;
             continue;
         };
@@ -75,6 +94,8 @@ pub(crate) async fn follow(me: MasterId, election: Arc<dyn LeaderElection>, boar
 
 struct Follower {
     me: MasterId,
+    /// `host:port` at which this process listens.
+    address: String,
     election: Arc<dyn LeaderElection>,
     board: Arc<Board>,
 }
@@ -115,6 +136,12 @@ impl<'a> Followed<'a> {
 impl Follower {
     fn hears(&self, following: Following) {
         self.board.following.send_if_modified(|shown| std::mem::replace(shown, following) != following);
+    }
+
+    /// Whether an earlier process of this master leads, by what is observed. Should it be this process after all, the store
+    /// recognises the lease.
+    fn is_predecessor(&self, leader: &LeaderRecord) -> bool {
+        leader.master == self.me && leader.rpc == self.address && self.board.counts.terms_won.get() == 0
     }
 
     /// Hears the leader until it was heard and is gone.
@@ -180,6 +207,7 @@ impl Follower {
                 followed.can_be_deposed = false;
                 tracing::debug!(%leader, %term, what, "leader not deposed");
             }
+            Ok(Err(ElectionError::AlreadyLeading { .. })) => tracing::debug!(%term, "the term is our own"),
             Ok(Err(ElectionError::DeposedLately { wait })) => {
                 tracing::debug!(%leader, %term, ?wait, "leader left to its lease: one was deposed just now");
             }

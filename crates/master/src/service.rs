@@ -70,12 +70,12 @@ impl MasterService {
         let candidacy = Candidacy { backend, candidate: Arc::new(candidate), board: board.clone() };
         let machine = Master::new(options.config, options.seed);
         let (commit_loop, inbox) = CommitLoop::new(machine, candidacy, announced);
-        let election = me.election.clone();
+        let (election, own) = (me.election.clone(), (master.clone(), me.address.clone()));
         let handle = MasterHandle::new(me, inbox);
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         tracing::info!(master = %master, address = handle.address(), %bound, "master started");
         let beside = Beside {
-            following: spawn(follow(master, election.clone(), board.clone())),
+            following: spawn(follow(own, election.clone(), board.clone())),
             announcing: spawn(keep_announced(election, member, board)),
         };
         let running = tokio::spawn(commit_loop.run(stop.clone()));

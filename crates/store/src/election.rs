@@ -372,7 +372,8 @@ pub trait LeaderElection: Send + Sync {
     ///
     /// # Errors
     /// [`ElectionError::Unsupported`] where a dead leader needs no help to be gone, [`ElectionError::Paused`] while
-    /// failover is paused; what went wrong otherwise.
+    /// failover is paused, [`ElectionError::AlreadyLeading`] where it is this process that leads; what went wrong
+    /// otherwise.
     async fn depose(&self, by: &MasterId, term: &Term, evidence: &str) -> Result<(), ElectionError>;
 
     /// Makes this process known as a member until the process ends; called again when something changes. A backend

@@ -128,6 +128,10 @@ pub(super) async fn depose(
         let (leader, intent, entry) = (found.next().flatten(), found.next().flatten(), found.next().flatten());
         shared.see_leader(leader.as_ref(), at);
         let Some(found) = in_office(leader, condemned)? else { return Ok(()) };
+        let own = shared.session.lease.borrow().map(|lease| lease.id);
+        if own.is_some() && own == leased.as_ref().map(|leased| leased.lease) {
+            return Err(ElectionError::AlreadyLeading { epoch: condemned.epoch });
+        }
         let wanted: Intent = term::optional(intent.as_ref())?.unwrap_or_default();
         if let Some(pause) = wanted.paused(clock::wall()).cloned() {
             let until = Wall(pause.until);
