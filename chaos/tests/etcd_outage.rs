@@ -89,6 +89,11 @@ fn a_full_etcd_is_no_loss_of_leadership() {
     });
     let text = finding["text"].as_str().unwrap().to_lowercase();
     assert!(text.contains("space"), "{text}");
+    let read = wait_for("the last view of a driver, and why it is the last", SOON, || {
+        let status = stage.cluster.status(&work.queued)?;
+        status["degraded"].as_str()?.to_lowercase().contains("space").then_some(status)
+    });
+    assert_eq!((read["state"].as_str(), read["age_ms"].is_u64()), (Some("SUBMITTED"), true), "{read}");
     work.assert_undisturbed(&stage.cluster);
     stage.etcd.admin().disarm().unwrap();
     let refused = refused.join().unwrap().unwrap();

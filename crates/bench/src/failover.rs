@@ -67,7 +67,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     load::start_pi(&fleet).await?;
     let fillers = Some(Fillers::new(&fleet.cluster.directory())?);
     let rng = Rng::new(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs().into());
-    let mut series = Series { fleet, fillers, workers: WORKERS, apps: 1, swarm: None, raw, rng };
+    let (workers, rest) = (WORKERS, Duration::ZERO);
+    let mut series = Series { fleet, fillers, workers, apps: 1, swarm: None, rest, raw, rng };
     for fault in args.faults {
         let outcome = series.run(fault, args.rounds).await?;
         outcome.report(fault, &steps(fault));

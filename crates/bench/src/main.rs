@@ -34,6 +34,9 @@ enum Bench {
     Swarm(swarm::Args),
 }
 
+/// A thousand workers in one process have a thousand files to write, but not the machine for a thousand threads.
+const BLOCKING_THREADS: usize = 8;
+
 fn main() -> ExitCode {
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +48,9 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().max_blocking_threads(BLOCKING_THREADS);
+    let runtime = runtime.build().context("starting the runtime")?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             biased;

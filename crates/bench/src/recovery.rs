@@ -21,6 +21,10 @@ const MASTERS: usize = 2;
 /// Submissions under way at a time while the queue is filled.
 const SUBMITTED_AT_A_TIME: usize = 64;
 
+/// Everybody's next heartbeat after a change of leader, with which the standing questions are put again: an ordinary
+/// change of leader does not come within a heartbeat of the last.
+const REST: Duration = Duration::from_secs(16);
+
 /// Time from the election until every worker has registered again, at most.
 const AIM: Duration = Duration::from_millis(500);
 
@@ -72,7 +76,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     report_memory(&fleet, leader, &swarm)?;
     let rng = Rng::new(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs().into());
     let (workers, apps, swarm_pid) = (args.workers, args.apps, Some(swarm.pid()));
-    let mut series = Series { fleet, fillers: None, workers, apps, swarm: swarm_pid, raw, rng };
+    let mut series = Series { fleet, fillers: None, workers, apps, swarm: swarm_pid, rest: REST, raw, rng };
     for fault in args.faults {
         let outcome = series.run(fault, args.rounds).await?;
         outcome.report(fault, &steps());

@@ -41,6 +41,8 @@ pub(crate) struct Series {
     pub(crate) apps: usize,
     /// The process that plays all of them, if one does.
     pub(crate) swarm: Option<i32>,
+    /// How long the cluster is left alone before each round, at least.
+    pub(crate) rest: Duration,
     pub(crate) raw: RawList,
     pub(crate) rng: Rng,
 }
@@ -121,8 +123,8 @@ impl Series {
 
     /// Waits until all is well, and a random moment more. Returns the leader's place.
     async fn prepare(&mut self, fault: Fault) -> Result<usize> {
-        let rested = Instant::now() + fault.rest();
         self.fleet.settled(self.workers, self.apps).await?;
+        let rested = Instant::now() + fault.rest().max(self.rest);
         if let Some(fillers) = &self.fillers {
             fillers.top_up(&self.fleet).await?;
         }

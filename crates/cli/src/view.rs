@@ -162,7 +162,7 @@ pub(crate) struct Driver {
     pub(crate) message: Option<String>,
 }
 
-/// Where one driver stands (`status ID`, `submit`).
+/// Where one driver stands (`submit`).
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) id: String,
@@ -174,6 +174,17 @@ pub(crate) struct Status {
     pub(crate) exit_code: Option<i32>,
     /// Why it ended so, or why it waits.
     pub(crate) message: Option<String>,
+}
+
+/// The same as a leader shows it (`status ID`).
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    pub(crate) status: Status,
+    /// How old the view is that was read.
+    pub(crate) age_ms: u64,
+    /// Why the leader can store no change now; until it can, the view stays as it is. null = it can.
+    pub(crate) degraded: Option<String>,
 }
 
 /// The word for a state of the wire: `WORKER_STATE_ALIVE` → `ALIVE`.

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use tanist_core::ids::{AppId, DriverId, InvalidId, RequestId};
 use tanist_core::model::{DriverDescription, LeaderInfo};
-use tanist_core::msg::{ClientReply, ClientRequest, DriverStatus};
+use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_proto::convert::check_submission;
 use tanist_proto::convert::endpoint::{LogOwner, LogRequest, LogStart, LogStream};
+use tanist_proto::convert::status::DriverReport;
 use tanist_proto::v1;
 
 use crate::error::ClientError;
@@ -76,12 +77,10 @@ impl SubmissionClient {
         }
     }
 
-    /// Where a driver stands; none = no such driver.
-    pub async fn status(&self, driver: &DriverId) -> Result<Option<DriverStatus>, ClientError> {
-        match self.masters.call(&ClientRequest::DriverStatus { driver: driver.clone() }).await? {
-            ClientReply::Status(status) => Ok(status.map(|status| *status)),
-            other => Err(misplaced("DriverStatus", &other)),
-        }
+    /// Where a driver stands. A leader that can store changes shows everything that was answered before; one that cannot
+    /// shows what it last could, and says how old that is.
+    pub async fn status(&self, driver: &DriverId) -> Result<DriverReport, ClientError> {
+        self.masters.driver_status(driver).await
     }
 
     /// Forgets ended drivers and applications.
@@ -146,7 +145,7 @@ impl SubmissionClient {
 
     /// `host:port` of the worker on which a driver runs or ran last.
     async fn place(&self, driver: &DriverId) -> Result<String, ClientError> {
-        let status = self.status(driver).await?;
+        let DriverReport { status, .. } = self.status(driver).await?;
         let status = status.ok_or_else(|| ClientError::UnknownDriver { driver: driver.clone() })?;
         status.worker_address.ok_or_else(|| ClientError::NeverLaunched { driver: driver.clone() })
     }

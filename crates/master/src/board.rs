@@ -20,6 +20,7 @@ use tanist_store::{Progress, Trouble, clock};
 
 use crate::counts::Counts;
 use crate::doing::{Campaign, Doing, Following};
+use crate::told::Told;
 
 /// No two views are built within this time.
 pub(crate) const VIEW_EVERY: Duration = Duration::from_millis(100);
@@ -73,6 +74,8 @@ pub(crate) struct Board {
     degraded: watch::Sender<Option<Trouble>>,
     unannounced: watch::Sender<Option<Trouble>>,
     pub(crate) counts: Counts,
+    /// Who was told of a term of this master when it was asked.
+    pub(crate) told: Told,
     /// The loop comes round.
     pub(crate) pulse: Progress,
     /// The loop has ended.
@@ -95,6 +98,7 @@ impl Board {
             degraded: watch::Sender::new(None),
             unannounced: watch::Sender::new(None),
             counts: Counts::default(),
+            told: Told::default(),
             pulse: Progress::default(),
             ended: CancellationToken::new(),
         }

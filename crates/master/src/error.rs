@@ -75,6 +75,14 @@ pub enum RequestError {
         /// What is wrong with the store, if something is.
         degraded: Option<String>,
     },
+    /// The published view is from before the question and does not show what was asked for.
+    #[error("the last view, {}s old, does not show it, and there is no newer one{}", age.as_secs(), degraded_text(degraded.as_deref()))]
+    NotShown {
+        /// Age of the view.
+        age: Duration,
+        /// What is wrong with the store, if something is.
+        degraded: Option<String>,
+    },
     /// It was in one batch with something that the store can never take. It may be sent again.
     #[error("the store refused a batch of changes that this request was part of ({why}); send it again")]
     BatchRefused {

@@ -8,11 +8,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use tanist_core::ids::{MasterId, SessionId};
+use tanist_core::ids::{DriverId, MasterId, SessionId};
 use tanist_core::master::MasterConfig;
-use tanist_core::msg::{AppToMaster, ClientReply, ClientRequest, MasterToApp, MasterToWorker, WorkerToMaster};
+use tanist_core::model::{LeaderInfo, MasterRole};
+use tanist_core::msg::{
+    AppToMaster, ClientReply, ClientRequest, MasterToApp, MasterToWorker, NotLeading, WorkerToMaster,
+};
 use tanist_core::time::Wall;
-use tanist_store::LeaderElection;
+use tanist_proto::convert::endpoint::LeaderQuestion;
+use tanist_proto::convert::status::{DriverReport, StatusAnswer};
+use tanist_store::{LeaderElection, clock};
 
 use crate::board::{Board, Leadership, Published};
 use crate::commit_loop::LeaveOrder;
@@ -105,10 +110,52 @@ impl MasterHandle {
         self.me.board.leadership()
     }
 
+    /// The leader, once this master knows of one above the term that the asker has heard of. Whoever is told that this
+    /// master leads needs no announcement.
+    ///
+    /// # Errors
+    /// If this master is shutting down.
+    pub(crate) async fn await_leader(&self, question: &LeaderQuestion) -> Result<LeaderInfo, RequestError> {
+        let mut leadership = self.leadership();
+        let is_above = |leader: &LeaderInfo| leader.term.rank() > question.above.rank();
+        loop {
+            let leader = leadership.borrow_and_update().leader.clone();
+            if let Some(leader) = leader.filter(is_above) {
+                if leader.master == self.me.id {
+                    self.me.board.told.note(&leader.term, &question.asker);
+                }
+                return Ok(leader);
+            }
+            tokio::select! {
+                biased;
+                () = self.me.board.ended.cancelled() => return Err(RequestError::ShuttingDown),
+                changed = leadership.changed() => changed.map_err(|_| RequestError::ShuttingDown)?,
+            }
+        }
+    }
+
     /// The published view: it shows everything that was acknowledged before this call, unless the store is out; then
     /// it is the last one that could be published. Never enters the loop.
     pub async fn view(&self) -> Published {
         self.me.board.read().await
+    }
+
+    /// Where a driver stands, as the published view of a leader shows it. Never enters the loop.
+    ///
+    /// # Errors
+    /// If the view is from before this call and does not show the driver: it may have been accepted since.
+    pub async fn driver_status(&self, driver: &DriverId) -> Result<StatusAnswer, RequestError> {
+        let Leadership { role, leader } = self.leadership().borrow().clone();
+        if role == MasterRole::Standby {
+            return Ok(StatusAnswer::NotLeading(NotLeading { role, leader }));
+        }
+        let asked = clock::mono();
+        let published = self.view().await;
+        let (status, age, degraded) = (published.view.driver_status(driver), published.age(), self.degraded());
+        if status.is_none() && published.taken < asked {
+            return Err(RequestError::NotShown { age, degraded });
+        }
+        Ok(StatusAnswer::Report(DriverReport { status, age, degraded }))
     }
 
     /// Why what is shown may be out of date, and since when: the store takes no changes, or the term is past its local

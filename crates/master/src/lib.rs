@@ -52,6 +52,7 @@ mod service;
 mod sessions;
 mod story;
 mod timers;
+mod told;
 
 pub use board::{Leadership, Published};
 pub use counts::Counted;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use tanist_core::ids::{SessionId, Term};
 use tanist_core::master::{Finding, Peer};
@@ -27,8 +27,22 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause between two announcements.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Who was told of the term when it asked comes by itself; it is dialled only if it has not come within this time.
+const TOLD_COMES_WITHIN: Duration = Duration::from_secs(1);
+
 /// A term past its deadline is looked at this often, and at every change of its standing.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// An announcement to be made.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// Where.
+    pub(crate) endpoint: String,
+    /// Of whom.
+    pub(crate) leader: LeaderInfo,
+    /// The peer was told already, when it asked.
+    pub(crate) told: bool,
+}
 
 /// What dialling has shown.
 #[derive(Debug)]
@@ -69,16 +83,8 @@ impl Peers {
 
     /// Tells this peer who leads until it answers, is found gone, comes by itself, or the term ends; and nothing while
     /// the standing of the term does not allow it.
-    pub(crate) fn announce(
-        &mut self,
-        peer: Peer,
-        endpoint: String,
-        leader: LeaderInfo,
-        standing: watch::Receiver<Standing>,
-    ) {
-        let lines = self.lines.clone();
-        let told = announce(peer.clone(), endpoint, leader, standing, lines);
-        let announcing = self.dialling.spawn(told);
+    pub(crate) fn announce(&mut self, peer: Peer, call: Call, standing: watch::Receiver<Standing>) {
+        let announcing = self.dialling.spawn(announce(peer.clone(), call, standing, self.lines.clone()));
         if let Some(earlier) = self.announcing.insert(peer, announcing) {
             earlier.abort();
         }
@@ -117,11 +123,13 @@ impl Peers {
 
 async fn announce(
     peer: Peer,
-    endpoint: String,
-    leader: LeaderInfo,
+    Call { endpoint, leader, told }: Call,
     mut standing: watch::Receiver<Standing>,
     lines: Arc<Semaphore>,
 ) -> Found {
+    if told {
+        sleep(TOLD_COMES_WITHIN).await;
+    }
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let answer = {

@@ -1,5 +1,7 @@
 //! Carrying out effects that may leave now. Never waits for anybody.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use tanist_core::ids::{ReplyToken, SessionId};
@@ -9,8 +11,9 @@ use tanist_core::msg::{ClientReply, MasterToApp, MasterToWorker, WorkerCommand};
 use tanist_core::time::Mono;
 use tanist_store::{Standing, clock, failpoint};
 
+use crate::board::Board;
 use crate::error::RequestError;
-use crate::peers::Peers;
+use crate::peers::{Call, Peers};
 use crate::replies::Replies;
 use crate::sessions::{Delivery, Sessions};
 use crate::story;
@@ -23,6 +26,7 @@ pub(crate) struct Outlets {
     pub(crate) replies: Replies,
     pub(crate) timers: Timers,
     pub(crate) peers: Peers,
+    board: Arc<Board>,
     /// The term in office.
     pub(crate) term: Option<InOffice>,
     /// Sessions that ended here and that the machine has not been told of yet.
@@ -61,8 +65,9 @@ fn is_launch(command: &WorkerCommand) -> bool {
 }
 
 impl Outlets {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(board: Arc<Board>) -> Self {
         Self {
+            board,
             sessions: Sessions::default(),
             replies: Replies::default(),
             timers: Timers::default(),
@@ -81,7 +86,9 @@ impl Outlets {
             Effect::CloseSession { session } => self.close(session),
             Effect::Announce { peer, endpoint } => {
                 if let Some(term) = &self.term {
-                    self.peers.announce(peer, endpoint, term.leader.clone(), term.standing.clone());
+                    let told = self.board.told.knows(&term.leader.term, &peer);
+                    let call = Call { endpoint, leader: term.leader.clone(), told };
+                    self.peers.announce(peer, call, term.standing.clone());
                 } else {
                     tracing::error!(?peer, "a master that does not lead has nothing to announce");
                 }

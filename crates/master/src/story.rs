@@ -71,7 +71,6 @@ pub(crate) fn replied(reply: &ClientReply) {
         ClientReply::KillAllRequested { drivers } => tracing::info!(drivers, "kill of all drivers requested"),
         ClientReply::Decommissioning { workers } => tracing::info!(workers, "decommissioning of workers requested"),
         ClientReply::KillRequested { found: false, .. }
-        | ClientReply::Status(_)
         | ClientReply::Cleared
         | ClientReply::Ready(_)
         | ClientReply::NotLeading(_) => {}

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use tanist_core::ids::{ReportId, WorkerId};
 use tanist_core::model::{ApplicationDescription, Command, MasterRole, Program, WorkerState};
-use tanist_core::msg::{
-    AppToMaster, ClientReply, ClientRequest, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster,
-};
+use tanist_core::msg::{AppToMaster, ClientReply, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster};
+use tanist_proto::convert::status::StatusAnswer;
 use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_SUBMISSION_BYTES};
 use tanist_proto::v1;
 use tonic::Code;
@@ -41,9 +40,9 @@ async fn a_worker_registers_gets_a_driver_and_an_executor_and_its_reports_are_ac
     worker
         .hear_until("the acknowledgement", |m| matches!(m, MasterToWorker::Acknowledged { report: ReportId(1) }))
         .await;
-    let reply = node.handle().request(ClientRequest::DriverStatus { driver }).await.unwrap();
-    let ClientReply::Status(Some(status)) = reply else { panic!("{reply:?}") };
-    assert_eq!(status.exit_code, Some(3));
+    let answer = node.handle().driver_status(&driver).await.unwrap();
+    let StatusAnswer::Report(report) = answer else { panic!("{answer:?}") };
+    assert_eq!(report.status.unwrap().exit_code, Some(3));
 
     let mut app = AppSession::register(&node.address, application("token-1")).await;
     let id = app.registered().await;

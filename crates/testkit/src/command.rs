@@ -84,7 +84,7 @@ impl Cluster {
         self.list("drivers").into_iter().find(|listed| listed["id"] == driver)
     }
 
-    /// Where a driver stands, in the word of a leader that can act.
+    /// Where a driver stands, in the word of the leader.
     pub fn status(&self, driver: &str) -> Option<Value> {
         self.json(&["status", driver])
     }

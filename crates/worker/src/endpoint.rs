@@ -13,7 +13,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use tanist_core::model::LeaderInfo;
-use tanist_proto::convert::endpoint::{Acknowledgement, Identity, LogRequest};
+use tanist_proto::convert::endpoint::{Acknowledgement, LogRequest};
 use tanist_proto::limits::MAX_MESSAGE_BYTES;
 use tanist_proto::v1;
 use tanist_proto::v1::worker_endpoint_server::{WorkerEndpoint, WorkerEndpointServer};
@@ -96,12 +96,6 @@ fn accept(listener: TcpListener, stopping: CancellationToken) -> impl Stream<Ite
     ReceiverStream::new(connections)
 }
 
-impl Calls {
-    fn identity(&self) -> Identity {
-        Identity::Worker { id: self.handle.id().clone(), incarnation: self.handle.incarnation() }
-    }
-}
-
 #[tonic::async_trait]
 impl WorkerEndpoint for Calls {
     async fn master_changed(&self, request: Request<v1::LeaderInfo>) -> Result<Response<v1::MasterChangedAck>, Status> {
@@ -119,11 +113,11 @@ impl WorkerEndpoint for Calls {
         let heard = heard.ok_or_else(|| {
             Status::failed_precondition("this worker has heard of no master yet, and this one is not configured here")
         })?;
-        Ok(Response::new((&Acknowledgement { identity: self.identity(), heard }).into()))
+        Ok(Response::new((&Acknowledgement { identity: self.handle.identity(), heard }).into()))
     }
 
     async fn ping(&self, _: Request<v1::PingRequest>) -> Result<Response<v1::PingReply>, Status> {
-        Ok(Response::new((&self.identity()).into()))
+        Ok(Response::new((&self.handle.identity()).into()))
     }
 
     type ReadLogStream = Chunks;

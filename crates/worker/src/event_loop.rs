@@ -153,7 +153,7 @@ impl EventLoop {
         match effect {
             Effect::Track(tracking::Effect::Connect { link, address }) => hands.links.connect(link, address),
             Effect::Track(tracking::Effect::Disconnect { link }) => hands.links.disconnect(link),
-            Effect::Track(tracking::Effect::AskLeader { address }) => hands.links.ask_leader(address),
+            Effect::Track(tracking::Effect::AskLeader { address, above }) => hands.links.ask_leader(address, above),
             Effect::Send { link, message } => {
                 if !hands.links.say(link, message) {
                     self.echoes.push_back(Event::LinkClosed { link });

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tanist_core::ids::{Incarnation, Term, WorkerId};
 use tanist_core::model::LeaderInfo;
 use tanist_core::worker::{Event, WorkerIdentity};
+use tanist_proto::convert::endpoint::Identity;
 
 /// Most things that wait for the loop. Beyond, whoever brings more waits, and a master on a session with it.
 pub(crate) const INBOX_CAPACITY: usize = 8_192;
@@ -51,6 +52,11 @@ impl WorkerHandle {
     /// Which process under this id.
     pub fn incarnation(&self) -> Incarnation {
         self.identity.incarnation
+    }
+
+    /// How it says who it is.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::Worker { id: self.id().clone(), incarnation: self.incarnation() }
     }
 
     /// `host:port` by which others reach its endpoint.

@@ -15,7 +15,7 @@
 //! | `service` | from the start to the end of a worker process |
 //! | `handle` | the way into the loop |
 //! | `event_loop`, `timers`, `story` | the one task that owns the machine; its alarms; what is told in the log |
-//! | `links`, `session` | sessions with masters |
+//! | `links`, `session`, `lines` | sessions with masters and questions to them; the connections below |
 //! | `endpoint`, `log_stream`, `live` | the worker's own gRPC server, and reading output |
 //! | `runs`, `prepare`, `launch`, `program` | carrying out launches |
 //! | `place`, `cleaner`, `disk` | directories: where they are, their end, the room for them |
@@ -29,6 +29,7 @@ mod error;
 mod event_loop;
 mod handle;
 mod launch;
+mod lines;
 mod links;
 mod live;
 mod log_stream;

@@ -1,8 +1,7 @@
-//! All sessions with masters, and the read-only question who leads. Nobody is waited for: a master whose outbox is
+//! All sessions with masters, and the standing questions who leads. Nobody is waited for: a master whose outbox is
 //! full is disconnected.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
@@ -10,21 +9,21 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
+use tanist_core::ids::Term;
+use tanist_core::model::LeaderInfo;
 use tanist_core::msg::WorkerToMaster;
 use tanist_core::tracking::LinkId;
 use tanist_core::worker::Event;
-use tanist_proto::convert::endpoint::LeaderAnswer;
+use tanist_proto::convert::endpoint::LeaderQuestion;
 use tanist_proto::v1;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 
 use crate::handle::WorkerHandle;
+use crate::lines::Lines;
 use crate::session::{self, LINGER, Session};
 
 /// Most messages that wait for one master: above what a worker has to say after a long absence.
 const OUTBOX_CAPACITY: usize = 16_384;
-
-/// Deadline of one question who leads, the connection included.
-const LEADER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The sending end of a session. Its end closes the session once everything said has left.
 #[derive(Debug)]
@@ -37,6 +36,7 @@ struct Link {
 #[derive(Debug)]
 pub(crate) struct Links {
     handle: WorkerHandle,
+    lines: Lines,
     open: BTreeMap<LinkId, Link>,
     /// Sessions, also those that are closed and have not ended yet.
     sessions: JoinSet<()>,
@@ -46,7 +46,8 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(handle: WorkerHandle) -> Self {
-        Self { handle, open: BTreeMap::new(), sessions: JoinSet::new(), questions: BTreeMap::new() }
+        let (lines, open) = (Lines::default(), BTreeMap::new());
+        Self { handle, lines, open, sessions: JoinSet::new(), questions: BTreeMap::new() }
     }
 
     /// Begins to open a session.
@@ -54,7 +55,8 @@ impl Links {
         while self.sessions.try_join_next().is_some() {}
         let (outbox, received) = mpsc::channel(OUTBOX_CAPACITY);
         let closed = CancellationToken::new();
-        let session = Session { link, address, outbox: received, closed: closed.clone(), handle: self.handle.clone() };
+        let (lines, handle) = (self.lines.clone(), self.handle.clone());
+        let session = Session { link, address, outbox: received, closed: closed.clone(), lines, handle };
         self.sessions.spawn(session.run());
         self.open.insert(link, Link { outbox, _closed: closed.drop_guard() });
     }
@@ -78,11 +80,11 @@ impl Links {
         }
     }
 
-    /// Asks a master who leads. A question to it that is still open stands for this one.
-    pub(crate) fn ask_leader(&mut self, address: String) {
+    /// Asks a master who leads above this term. A question to it that is still open stands for this one.
+    pub(crate) fn ask_leader(&mut self, address: String, above: Term) {
         self.questions.retain(|_, question| !question.is_finished());
         if !self.questions.contains_key(&address) {
-            let question = tokio::spawn(ask(address.clone(), self.handle.clone()));
+            let question = tokio::spawn(ask(address.clone(), above, self.lines.clone(), self.handle.clone()));
             self.questions.insert(address, AbortOnDropHandle::new(question));
         }
     }
@@ -97,19 +99,17 @@ impl Links {
     }
 }
 
-async fn ask(address: String, handle: WorkerHandle) {
+/// Waits for the answer as long as the connection stands.
+async fn ask(address: String, above: Term, lines: Lines, handle: WorkerHandle) {
     let asked = async {
-        let channel = session::connect(&address).await?;
-        let reply = OperatorServiceClient::new(channel).get_leader(v1::GetLeaderRequest {}).await;
-        let reply = reply.map_err(|status| session::reason(&status))?.into_inner();
-        LeaderAnswer::try_from(reply).map_err(|error| error.to_string())
+        let mut client = OperatorServiceClient::new(lines.to(&address)?);
+        let question = LeaderQuestion { above, asker: handle.identity() };
+        let reply = client.await_leader(v1::AwaitLeaderRequest::from(&question)).await;
+        let leader = reply.map_err(|status| session::reason(&status))?.into_inner();
+        LeaderInfo::try_from(leader).map_err(|error| error.to_string())
     };
-    match timeout(LEADER_DEADLINE, asked).await {
-        Ok(Ok(LeaderAnswer { leader: Some(leader), .. })) => {
-            handle.tell(Event::LeaderAnswer(leader)).await;
-        }
-        Ok(Ok(_)) => tracing::debug!(master = address, "asked who leads: it knows nobody"),
-        Ok(Err(reason)) => tracing::debug!(master = address, reason, "asked who leads: no answer"),
-        Err(_) => tracing::debug!(master = address, "asked who leads: no answer in time"),
+    match asked.await {
+        Ok(leader) => drop(handle.tell(Event::LeaderAnswer(leader)).await),
+        Err(reason) => tracing::debug!(master = address, reason, "asked who leads: no answer"),
     }
 }

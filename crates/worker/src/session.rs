@@ -1,4 +1,4 @@
-//! One session with a master: a gRPC stream of its own, from the connection to its end.
+//! One session with a master: a gRPC stream of its own, from its opening to its end.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,8 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Status, Streaming};
+use tonic::{Response, Status, Streaming};
 
 use tanist_core::msg::{MasterToWorker, WorkerToMaster};
 use tanist_core::tracking::LinkId;
@@ -19,18 +18,11 @@ use tanist_proto::v1;
 use tanist_proto::v1::worker_service_client::WorkerServiceClient;
 
 use crate::handle::WorkerHandle;
+use crate::lines::Lines;
 
-/// Deadline of one connection, the look-up of the name included.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-
-/// Deadline of a master for taking the session. What it then says to the registration is waited for by the machine.
+/// Deadline of a master for taking the session, the connection included. What it then says to the registration is waited
+/// for by the machine.
 const ACCEPT_DEADLINE: Duration = Duration::from_secs(5);
-
-/// A silent connection is asked this often whether it still stands. Not more often: gRPC servers object to that.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// A connection that does not answer within this time is closed.
-const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the last words on a closed session may take to leave.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
@@ -45,6 +37,7 @@ pub(crate) struct Session {
     pub(crate) outbox: mpsc::Receiver<WorkerToMaster>,
     /// This side has closed it.
     pub(crate) closed: CancellationToken,
+    pub(crate) lines: Lines,
     /// Who hears what comes of it.
     pub(crate) handle: WorkerHandle,
 }
@@ -52,18 +45,18 @@ pub(crate) struct Session {
 impl Session {
     /// Holds the session, and tells the loop of its beginning, of what is said, and of its end.
     pub(crate) async fn run(self) {
-        let Self { link, address, outbox, closed, handle } = self;
-        let connected = tokio::select! {
+        let Self { link, address, outbox, closed, lines, handle } = self;
+        let opened = tokio::select! {
             biased;
-            // Nobody waits for this connection any more.
+            // Nobody waits for this session any more.
             () = closed.cancelled() => return,
-            connected = connect(&address) => connected,
+            opened = open(&lines, &address, outbox) => opened,
         };
-        match connected {
-            Ok(channel) => {
+        match opened {
+            Ok(incoming) => {
                 tracing::debug!(%link, master = address, "connected");
                 handle.tell(Event::LinkOpened { link }).await;
-                if let Err(status) = converse(link, channel, outbox, &closed, &handle).await {
+                if let Err(status) = converse(link, incoming, &closed, &handle).await {
                     tracing::info!(%link, master = address, reason = %reason(&status), "session with a master broke");
                 }
             }
@@ -73,36 +66,29 @@ impl Session {
     }
 }
 
-/// Opens a connection.
-pub(crate) async fn connect(address: &str) -> Result<Channel, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| reason(&error))?;
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_DEADLINE)
-        .keep_alive_while_idle(true);
-    match timeout(CONNECT_DEADLINE, endpoint.connect()).await {
-        Ok(connected) => connected.map_err(|error| reason(&error)),
-        Err(_) => Err(format!("no connection within {CONNECT_DEADLINE:?}")),
-    }
+/// Opens a session; the master takes it before anything is said on it.
+async fn open(
+    lines: &Lines,
+    address: &str,
+    outbox: mpsc::Receiver<WorkerToMaster>,
+) -> Result<Streaming<v1::MasterToWorker>, String> {
+    let mut client = WorkerServiceClient::new(lines.to(address)?)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let outgoing = ReceiverStream::new(outbox).map(|said| v1::WorkerToMaster::from(&said));
+    let Ok(taken) = timeout(ACCEPT_DEADLINE, client.session(outgoing)).await else {
+        lines.forget(address);
+        return Err(format!("session not accepted within {ACCEPT_DEADLINE:?}"));
+    };
+    taken.map(Response::into_inner).map_err(|status| reason(&status))
 }
 
 async fn converse(
     link: LinkId,
-    channel: Channel,
-    outbox: mpsc::Receiver<WorkerToMaster>,
+    mut incoming: Streaming<v1::MasterToWorker>,
     closed: &CancellationToken,
     handle: &WorkerHandle,
 ) -> Result<(), Status> {
-    let mut client = WorkerServiceClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let outgoing = ReceiverStream::new(outbox).map(|said| v1::WorkerToMaster::from(&said));
-    let mut incoming = timeout(ACCEPT_DEADLINE, client.session(outgoing))
-        .await
-        .map_err(|_| Status::deadline_exceeded(format!("session not accepted within {ACCEPT_DEADLINE:?}")))??
-        .into_inner();
     loop {
         let message = tokio::select! {
             biased;

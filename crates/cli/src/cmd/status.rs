@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use tanist_client::ClientError;
 use tanist_core::ids::DriverId;
+use tanist_proto::convert::status::DriverReport;
 
 use super::Context;
 use super::client::{Client, ClientFlags, client};
 use crate::exit::{self, Failure};
-use crate::view::{Cluster, Status, or_dash, share};
+use crate::view::{Cluster, Shown, or_dash, share};
 
 /// A picture of at most this age, in milliseconds, is shown as that of now: a leader that can store changes makes one
 /// for whoever asks, within a second.
@@ -41,13 +42,14 @@ pub(super) fn driver_id(text: &str) -> Result<DriverId, Failure> {
 }
 
 async fn driver(client: &Client, id: &DriverId) -> Result<ExitCode, Failure> {
-    let status = client.cluster.status(id).await?;
+    let DriverReport { status, age, degraded } = client.cluster.status(id).await?;
     let status = status.ok_or_else(|| ClientError::UnknownDriver { driver: id.clone() })?;
-    client.output.item(&Status::from(status), driver_text)?;
+    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    client.output.item(&Shown { status: status.into(), age_ms, degraded }, driver_text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn driver_text(status: &Status) -> String {
+fn driver_text(Shown { status, age_ms, degraded }: &Shown) -> String {
     let lines = [
         ("driver", Some(status.id.clone())),
         ("state", Some(status.state.clone())),
@@ -56,6 +58,8 @@ fn driver_text(status: &Status) -> String {
         ("worker address", status.worker_address.clone()),
         ("exit code", status.exit_code.map(|code| code.to_string())),
         ("message", status.message.clone()),
+        ("store", degraded.as_deref().map(takes_no_changes)),
+        ("as of", (*age_ms > CURRENT_MS).then(|| ago(*age_ms))),
     ];
     let lines: Vec<_> = lines.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     paragraph(&lines)
@@ -81,11 +85,11 @@ fn cluster_text(cluster: &Cluster) -> String {
         let standing = or_dash(master.role.as_ref().or(master.error.as_ref()));
         (format!("master {}", or_dash(master.id.as_ref())), format!("{standing} at {}", master.address))
     }));
-    if let Some(why) = &cluster.degraded {
-        lines.push(("store".to_owned(), format!("takes no changes: {why}")));
+    if let Some(why) = cluster.degraded.as_deref() {
+        lines.push(("store".to_owned(), takes_no_changes(why)));
     }
     if cluster.age_ms > CURRENT_MS {
-        lines.push(("as of".to_owned(), format!("{} s ago", cluster.age_ms / 1000)));
+        lines.push(("as of".to_owned(), ago(cluster.age_ms)));
     }
     lines.push(("workers".to_owned(), counts(&cluster.workers)));
     lines.push(("cores".to_owned(), share(cluster.cores_used, cluster.cores)));
@@ -100,6 +104,14 @@ fn cluster_text(cluster: &Cluster) -> String {
         lines.push(("put aside".to_owned(), cluster.quarantined.join(", ")));
     }
     paragraph(&lines)
+}
+
+fn takes_no_changes(why: &str) -> String {
+    format!("takes no changes: {why}")
+}
+
+fn ago(age_ms: u64) -> String {
+    format!("{} s ago", age_ms / 1000)
 }
 
 fn counts(states: &BTreeMap<String, usize>) -> String {
@@ -120,6 +132,7 @@ mod tests {
     use tanist_proto::v1;
 
     use super::*;
+    use crate::view::Status;
 
     #[test]
     fn a_driver_is_told_in_lines_without_what_is_absent() {
@@ -132,8 +145,11 @@ mod tests {
             exit_code: Some(3),
             message: None,
         };
+        let shown = Shown { status, age_ms: 3, degraded: None };
         let text = "driver     driver-1\nstate      FAILED\nattempt    2\nworker     worker-1\nexit code  3";
-        assert_eq!(driver_text(&status), text);
+        assert_eq!(driver_text(&shown), text);
+        let old = driver_text(&Shown { age_ms: 9_500, degraded: Some("no room".to_owned()), ..shown });
+        assert!(old.ends_with("store      takes no changes: no room\nas of      9 s ago"), "{old}");
     }
 
     /// A picture of an empty cluster, as its leader sends it.

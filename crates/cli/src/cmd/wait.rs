@@ -9,6 +9,7 @@ use tanist_client::SubmissionClient;
 use tanist_core::ids::DriverId;
 use tanist_core::model::DriverState;
 use tanist_core::msg::DriverStatus;
+use tanist_proto::convert::status::DriverReport;
 
 use super::follow::Follower;
 use crate::exit::{self, Failure};
@@ -71,8 +72,8 @@ async fn ask(client: &SubmissionClient, id: &DriverId) -> Result<DriverStatus, F
         Failure::OutcomeUnknown(format!("driver {id} was accepted, but how it ended is not known: {why}"))
     };
     match client.status(id).await {
-        Ok(Some(status)) => Ok(status),
-        Ok(None) => Err(unknown("the cluster does not list it any more".to_owned())),
+        Ok(DriverReport { status: Some(status), .. }) => Ok(status),
+        Ok(_) => Err(unknown("the cluster does not list it any more".to_owned())),
         Err(error) => Err(unknown(error.to_string())),
     }
 }

@@ -16,10 +16,14 @@ use tanist_proto::v1;
 use tanist_proto::v1::app_service_client::AppServiceClient;
 
 use super::owner::Input;
-use crate::net::{self, status_reason};
+use crate::masters::Masters;
+use crate::net::status_reason;
 
 /// Messages to one master that may wait to be sent. A master that leaves more than this unread does not live.
 const OUTBOX_CAPACITY: usize = 256;
+
+/// Deadline of a master for taking the session, the connection included.
+const ACCEPT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long a session that is being closed may take to bring out what was said on it.
 const CLOSING_DEADLINE: Duration = Duration::from_secs(2);
@@ -33,10 +37,10 @@ pub(super) struct Link {
 
 impl Link {
     /// Begins to open a session. What comes of it goes to `inbox`.
-    pub(super) fn open(id: LinkId, address: String, inbox: mpsc::Sender<Input>) -> Self {
+    pub(super) fn open(id: LinkId, address: String, masters: Masters, inbox: mpsc::Sender<Input>) -> Self {
         let (outbox, outgoing) = mpsc::channel(OUTBOX_CAPACITY);
         let closing = CancellationToken::new();
-        let session = Session { id, address, inbox, closing: closing.clone() };
+        let session = Session { id, address, masters, inbox, closing: closing.clone() };
         tokio::spawn(session.run(outgoing));
         Self { outbox, closing }
     }
@@ -56,6 +60,7 @@ impl Drop for Link {
 struct Session {
     id: LinkId,
     address: String,
+    masters: Masters,
     inbox: mpsc::Sender<Input>,
     closing: CancellationToken,
 }
@@ -83,18 +88,20 @@ impl Session {
     }
 
     async fn talk(&self, outgoing: mpsc::Receiver<v1::AppToMaster>) -> Result<(), String> {
-        let endpoint = net::endpoint(&self.address).map_err(|error| error.to_string())?;
-        let channel = endpoint.connect().await.map_err(|error| net::reason(&error))?;
-        if self.closing.is_cancelled() {
-            return Ok(());
-        }
-        self.tell(Event::LinkOpened { link: self.id }).await;
+        let channel = self.masters.channel(&self.address).map_err(|error| error.to_string())?;
         let mut client = AppServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let broken = |status: Status| status_reason(&status);
-        let mut incoming: Streaming<v1::MasterToApp> =
-            client.session(ReceiverStream::new(outgoing)).await.map_err(broken)?.into_inner();
+        let Ok(taken) = timeout(ACCEPT_DEADLINE, client.session(ReceiverStream::new(outgoing))).await else {
+            self.masters.forget(&self.address);
+            return Err(format!("session not accepted within {ACCEPT_DEADLINE:?}"));
+        };
+        let mut incoming: Streaming<v1::MasterToApp> = taken.map_err(broken)?.into_inner();
+        if self.closing.is_cancelled() {
+            return Ok(());
+        }
+        self.tell(Event::LinkOpened { link: self.id }).await;
         while let Some(message) = incoming.message().await.map_err(broken)? {
             let message = MasterToApp::try_from(message).map_err(|error| format!("malformed message: {error}"))?;
             self.tell(Event::FromMaster { link: self.id, message }).await;

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::DropGuard;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use tanist_core::app::{AppClient, AppConfig, Effect, Event, Notice, Timer};
@@ -15,6 +16,7 @@ use tanist_core::ids::{ExecutorId, ProfileId, Term};
 use tanist_core::model::{LeaderInfo, ResourceProfile};
 use tanist_core::time::Mono;
 use tanist_core::tracking::{self, LinkId};
+use tanist_proto::convert::endpoint::{Identity, LeaderQuestion};
 use tanist_proto::v1;
 
 use super::Standing;
@@ -29,8 +31,6 @@ pub(super) enum Input {
     Happened(Event),
     /// From our own endpoint; the answer is the highest term heard of.
     LeaderNotice { leader: LeaderInfo, reply: oneshot::Sender<Option<Term>> },
-    /// The question at this address has come to an end.
-    LeaderAsked { address: String, leader: Option<LeaderInfo> },
     /// From the program.
     RequestExecutors { profiles: Vec<ResourceProfile>, targets: BTreeMap<ProfileId, u32>, reply: oneshot::Sender<bool> },
     /// From the program.
@@ -48,8 +48,8 @@ pub(super) struct Owner {
     notices: mpsc::Sender<Notice>,
     links: BTreeMap<LinkId, Link>,
     timers: BinaryHeap<Reverse<(Mono, Timer)>>,
-    /// Addresses at which the question for the leader is open.
-    asked: BTreeSet<String>,
+    /// Open questions who leads, by address.
+    questions: BTreeMap<String, AbortOnDropHandle<()>>,
     replies: BTreeMap<u64, oneshot::Sender<bool>>,
     next_request: u64,
     over: bool,
@@ -71,7 +71,7 @@ impl Owner {
             notices,
             links: BTreeMap::new(),
             timers: BinaryHeap::new(),
-            asked: BTreeSet::new(),
+            questions: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_request: 0,
             over: false,
@@ -85,7 +85,7 @@ impl Owner {
         endpoint: DropGuard,
         notifier: JoinHandle<()>,
     ) {
-        let mut notifier = AbortOnDrop(notifier);
+        let mut notifier = AbortOnDropHandle::new(notifier);
         self.feed(Event::Start).await;
         while !self.over {
             let wait = self.timers.peek().map(|Reverse((at, _))| *at - clock::mono());
@@ -98,7 +98,7 @@ impl Owner {
                     None => return,
                 },
                 // A listener that is gone hears nothing any more: the application ends in order.
-                _ = &mut notifier.0 => {
+                _ = &mut notifier => {
                     self.feed(Event::Stop).await;
                     self.end("its listener has ended");
                     return;
@@ -107,7 +107,7 @@ impl Owner {
         }
         drop((self.notices, self.links, endpoint));
         // Panicked or not: it has ended.
-        let _: Result<(), _> = (&mut notifier.0).await;
+        let _: Result<(), _> = (&mut notifier).await;
     }
 
     async fn ring(&mut self) {
@@ -130,12 +130,6 @@ impl Owner {
                 self.feed(Event::LeaderNotice(leader)).await;
                 // Whoever asked may have gone.
                 let _: Result<(), _> = reply.send(self.machine.heard().cloned());
-            }
-            Input::LeaderAsked { address, leader } => {
-                self.asked.remove(&address);
-                if let Some(leader) = leader {
-                    self.feed(Event::LeaderAnswer(leader)).await;
-                }
             }
             Input::RequestExecutors { profiles, targets, reply } => {
                 let request = self.expect(reply);
@@ -166,12 +160,12 @@ impl Owner {
     async fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Track(tracking::Effect::Connect { link, address }) => {
-                self.links.insert(link, Link::open(link, address, self.inbox.clone()));
+                self.links.insert(link, Link::open(link, address, self.masters.clone(), self.inbox.clone()));
             }
             Effect::Track(tracking::Effect::Disconnect { link }) => {
                 self.links.remove(&link);
             }
-            Effect::Track(tracking::Effect::AskLeader { address }) => self.ask_leader(address),
+            Effect::Track(tracking::Effect::AskLeader { address, above }) => self.ask_leader(address, above),
             Effect::Send { link, message } => self.say(link, &v1::AppToMaster::from(&message)),
             Effect::Tell(notice) => self.tell(notice).await,
             Effect::Answer { request, accepted } => {
@@ -209,15 +203,22 @@ impl Owner {
         }
     }
 
-    fn ask_leader(&mut self, address: String) {
-        if !self.asked.insert(address.clone()) {
+    /// A question to the same master that is still open stands for this one.
+    fn ask_leader(&mut self, address: String, above: Term) {
+        self.questions.retain(|_, question| !question.is_finished());
+        if self.questions.contains_key(&address) {
             return;
         }
-        let (masters, inbox) = (self.masters.clone(), self.inbox.clone());
-        tokio::spawn(async move {
-            let leader = masters.ask_who_leads(&address).await.ok().and_then(|answer| answer.leader);
-            inbox.send(Input::LeaderAsked { address, leader }).await
+        let question = LeaderQuestion { above, asker: Identity::App(self.machine.id().cloned()) };
+        let (masters, inbox, asked) = (self.masters.clone(), self.inbox.clone(), address.clone());
+        let question = tokio::spawn(async move {
+            match masters.await_leader(&asked, &question).await {
+                // An owner that has ended needs to know nothing.
+                Ok(leader) => drop(inbox.send(Input::Happened(Event::LeaderAnswer(leader))).await),
+                Err(reason) => tracing::debug!(master = asked, reason, "asked who leads: no answer"),
+            }
         });
+        self.questions.insert(address, AbortOnDropHandle::new(question));
     }
 
     async fn tell(&mut self, notice: Notice) {
@@ -246,14 +247,5 @@ impl Owner {
         }
         // A listener that is gone ends the client; see `run`.
         let _: Result<(), _> = self.notices.send(notice).await;
-    }
-}
-
-/// A task that ends with its owner.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

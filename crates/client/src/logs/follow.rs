@@ -74,7 +74,7 @@ impl DriverTail {
                 }
                 Err(error) => Some(error),
             };
-            let status = self.cluster.status(&self.driver).await?;
+            let status = self.cluster.status(&self.driver).await?.status;
             match (after(status.as_ref(), &self.worker), failure) {
                 (Next::GoTo(worker), _) => self.go_to(worker),
                 (Next::Over, Some(error)) => return Err(error),

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use tonic::transport::Channel;
 
+use tanist_core::ids::DriverId;
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::{ClientReply, ClientRequest};
-use tanist_proto::convert::endpoint::LeaderAnswer;
+use tanist_proto::convert::endpoint::{LeaderAnswer, LeaderQuestion};
 use tanist_proto::convert::state;
+use tanist_proto::convert::status::{DriverReport, StatusQuestion};
 use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_STATE_BYTES};
 use tanist_proto::v1;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
@@ -91,6 +93,12 @@ impl Masters {
         search.persist(|| search.ask_leader(request)).await
     }
 
+    /// Where this driver stands, as the leader's published view shows it.
+    pub(crate) async fn driver_status(&self, driver: &DriverId) -> Result<DriverReport, ClientError> {
+        let (search, question) = (Search::question(self, "DriverStatus"), StatusQuestion { driver: driver.clone() });
+        search.persist(|| search.ask_status(&question)).await
+    }
+
     /// Who leads, in the leader's own words.
     pub async fn leader(&self) -> Result<LeaderInfo, ClientError> {
         let search = Search::question(self, "GetLeader");
@@ -134,6 +142,19 @@ impl Masters {
         }
     }
 
+    /// The question that any master answers once it knows of a leader above a term. `Err` = why there is no answer.
+    pub(crate) async fn await_leader(&self, address: &str, question: &LeaderQuestion) -> Result<LeaderInfo, String> {
+        let channel = self.channel(address).map_err(|error| error.to_string())?;
+        let question = v1::AwaitLeaderRequest::from(question);
+        match OperatorServiceClient::new(channel).await_leader(question).await {
+            Ok(answer) => {
+                LeaderInfo::try_from(answer.into_inner()).map_err(|error| format!("answered nonsense: {error}"))
+            }
+            Err(status) => Err(status_reason(&status)),
+        }
+    }
+
+    /// The connection to this master. It is opened when it is first used, and again when it broke.
     pub(crate) fn channel(&self, address: &str) -> Result<Channel, ClientError> {
         let mut shared = lock(&self.shared);
         if let Some(open) = shared.channels.get(address) {
@@ -142,6 +163,11 @@ impl Masters {
         let opened = channel(address)?;
         shared.channels.insert(address.to_owned(), opened.clone());
         Ok(opened)
+    }
+
+    /// Nothing comes of the connection to this master: the next one is a new one.
+    pub(crate) fn forget(&self, address: &str) {
+        lock(&self.shared).channels.remove(address);
     }
 
     /// Opens a connection now, for later calls too. `Err` = why there is none.

@@ -10,7 +10,8 @@ use futures_util::stream::FuturesUnordered;
 use tonic::Status;
 
 use tanist_core::model::{LeaderInfo, MasterRole};
-use tanist_core::msg::{ClientReply, ClientRequest};
+use tanist_core::msg::{ClientReply, ClientRequest, NotLeading};
+use tanist_proto::convert::status::{DriverReport, StatusAnswer, StatusQuestion};
 use tanist_proto::convert::{Call, DecodeError};
 use tanist_proto::limits::MAX_MESSAGE_BYTES;
 use tanist_proto::v1;
@@ -86,6 +87,34 @@ impl<'a> Search<'a> {
 
     /// One try to have the request answered by the leader.
     pub(super) async fn ask_leader(&self, request: &ClientRequest) -> Tried<ClientReply> {
+        let ask = |address: String| async move {
+            // Boxed: the states of all calls together are too large to be handed around.
+            match Box::pin(self.ask(&address, request)).await? {
+                ClientReply::NotLeading(answer) => Ok(Err(answer)),
+                reply => Ok(Ok(reply)),
+            }
+        };
+        self.at_the_leader(ask).await
+    }
+
+    /// One try to read of the leader where a driver stands.
+    pub(super) async fn ask_status(&self, question: &StatusQuestion) -> Tried<DriverReport> {
+        let ask = |address: String| async move {
+            let channel = self.masters.channel(&address).map_err(Failure::Final)?;
+            let mut client = SubmissionServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            match self.reply(&address, client.driver_status(v1::DriverStatusRequest::from(question))).await? {
+                StatusAnswer::Report(report) => Ok(Ok(report)),
+                StatusAnswer::NotLeading(answer) => Ok(Err(answer)),
+            }
+        };
+        self.at_the_leader(ask).await
+    }
+
+    /// One try of a call at the leader, or where a standby says that it is.
+    async fn at_the_leader<T, F>(&self, ask: impl Fn(String) -> F) -> Tried<T>
+    where
+        F: Future<Output = Result<Result<T, NotLeading>, Failure>>,
+    {
         let known = self.masters.last_leader();
         let Some(mut address) = (match known {
             Some(address) => Some(address),
@@ -94,15 +123,14 @@ impl<'a> Search<'a> {
             return Err(self.passing());
         };
         for _ in 0..HINTS_FOLLOWED {
-            // Boxed: the states of all calls together are too large to be handed around.
-            let hint = match Box::pin(self.ask(&address, request)).await {
-                Ok(ClientReply::NotLeading(answer)) => {
-                    self.note(&address, standing(answer.role, answer.leader.as_ref()));
-                    answer.leader
-                }
-                Ok(reply) => {
+            let hint = match ask(address.clone()).await {
+                Ok(Ok(reply)) => {
                     self.masters.remember_leader(Some(&address));
                     return Ok(reply);
+                }
+                Ok(Err(NotLeading { role, leader })) => {
+                    self.note(&address, standing(role, leader.as_ref()));
+                    leader
                 }
                 Err(Failure::Final(error)) => {
                     return Err(backoff::Error::permanent(self.unless_in_doubt(&address, error)));
@@ -185,7 +213,6 @@ impl<'a> Search<'a> {
             Call::SubmitDriver(request) => self.reply(address, submission.submit_driver(*request)).await,
             Call::KillDriver(request) => self.reply(address, submission.kill_driver(request)).await,
             Call::KillAllDrivers(request) => self.reply(address, submission.kill_all_drivers(request)).await,
-            Call::DriverStatus(request) => self.reply(address, submission.driver_status(request)).await,
             Call::ClearCompleted(request) => self.reply(address, submission.clear_completed(request)).await,
             Call::Ready(request) => self.reply(address, submission.ready(request)).await,
             Call::KillApplication(request) => self.reply(address, operator.kill_application(request)).await,
@@ -193,13 +220,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn reply<T>(
+    async fn reply<W, T>(
         &self,
         address: &str,
-        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-    ) -> Result<ClientReply, Failure>
+        call: impl Future<Output = Result<tonic::Response<W>, Status>>,
+    ) -> Result<T, Failure>
     where
-        ClientReply: TryFrom<T, Error = DecodeError>,
+        T: TryFrom<W, Error = DecodeError>,
     {
         let (call_name, address_text) = (self.call, address.to_owned());
         lock(&self.record).under_way = Some(address.to_owned());
@@ -217,7 +244,7 @@ impl<'a> Search<'a> {
                 return Err(Failure::Final(error));
             }
         };
-        ClientReply::try_from(reply).map_err(|error| {
+        T::try_from(reply).map_err(|error| {
             self.doubt();
             let reason = error.to_string();
             Failure::Final(ClientError::BadAnswer { call: call_name, address: address_text, reason })
@@ -268,7 +295,7 @@ fn alters(request: &ClientRequest) -> bool {
         | ClientRequest::ClearCompleted
         | ClientRequest::KillApplication { .. }
         | ClientRequest::DecommissionHosts { .. } => true,
-        ClientRequest::DriverStatus { .. } | ClientRequest::Ready => false,
+        ClientRequest::Ready => false,
     }
 }
 
@@ -295,7 +322,6 @@ fn call_name(request: &ClientRequest) -> &'static str {
         ClientRequest::SubmitDriver { .. } => "SubmitDriver",
         ClientRequest::KillDriver { .. } => "KillDriver",
         ClientRequest::KillAllDrivers => "KillAllDrivers",
-        ClientRequest::DriverStatus { .. } => "DriverStatus",
         ClientRequest::ClearCompleted => "ClearCompleted",
         ClientRequest::Ready => "Ready",
         ClientRequest::KillApplication { .. } => "KillApplication",

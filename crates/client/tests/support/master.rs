@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
@@ -12,10 +13,11 @@ use tonic::{Request, Response, Status, Streaming};
 use tanist_core::ids::{AppId, AppToken, ClusterId, CommandId, Epoch, Generation, MasterId, Nonce, Term};
 use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::{
-    AppNotice, AppToMaster, ClientReply, ClientRequest, Fenced, MasterToApp, NotLeading, RegisterApplication,
-    RegisteredApplication,
+    AppNotice, AppToMaster, ClientReply, ClientRequest, DriverStatus, Fenced, MasterToApp, NotLeading,
+    RegisterApplication, RegisteredApplication,
 };
-use tanist_proto::convert::endpoint::LeaderAnswer;
+use tanist_proto::convert::endpoint::{LeaderAnswer, LeaderQuestion};
+use tanist_proto::convert::status::{DriverReport, StatusAnswer};
 use tanist_proto::v1;
 use tanist_proto::v1::app_service_server::{AppService, AppServiceServer};
 use tanist_proto::v1::ha_service_server::{HaService, HaServiceServer};
@@ -36,6 +38,8 @@ pub struct Script {
     pub leader: Option<LeaderInfo>,
     /// Answers to the next submissions and the like; a leader without one is not able to answer.
     pub replies: VecDeque<Result<ClientReply, Status>>,
+    /// Answers to the next questions where a driver stands.
+    pub statuses: VecDeque<Option<DriverStatus>>,
     /// Requests are taken and never answered.
     pub silent: bool,
     pub requests: Vec<ClientRequest>,
@@ -50,6 +54,15 @@ pub struct Script {
     /// What operators wished, in words.
     pub wishes: Vec<String>,
     sessions: Vec<Session>,
+    /// Told when it hears of another leader.
+    news: Arc<Notify>,
+}
+
+impl Script {
+    fn stand(&mut self, role: MasterRole, leader: Option<LeaderInfo>) {
+        (self.role, self.leader) = (role, leader);
+        self.news.notify_waiters();
+    }
 }
 
 pub struct FakeMaster {
@@ -111,16 +124,12 @@ impl FakeMaster {
 
     pub fn lead(&self, epoch: u64) -> LeaderInfo {
         let leader = leader_info(&self.address, epoch);
-        let mut script = self.script();
-        script.role = MasterRole::Alive;
-        script.leader = Some(leader.clone());
+        self.script().stand(MasterRole::Alive, Some(leader.clone()));
         leader
     }
 
     pub fn follow(&self, leader: Option<LeaderInfo>) {
-        let mut script = self.script();
-        script.role = MasterRole::Standby;
-        script.leader = leader;
+        self.script().stand(MasterRole::Standby, leader);
     }
 
     /// Says this to every application that has a session here, with the term it leads in.
@@ -211,6 +220,21 @@ impl OperatorService for Face {
         Ok(Response::new((&answer).into()))
     }
 
+    async fn await_leader(&self, request: Request<v1::AwaitLeaderRequest>) -> Result<Response<v1::LeaderInfo>, Status> {
+        let LeaderQuestion { above, .. } = request.into_inner().try_into()?;
+        loop {
+            let news = self.script.lock().unwrap().news.clone();
+            let news = news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            let leader = self.script.lock().unwrap().leader.clone();
+            match leader.filter(|leader| leader.term.rank() > above.rank()) {
+                Some(leader) => return Ok(Response::new((&leader).into())),
+                None => news.await,
+            }
+        }
+    }
+
     async fn get_state(&self, _: Request<v1::GetStateRequest>) -> Result<Response<v1::ClusterState>, Status> {
         let script = self.script.lock().unwrap();
         let role = v1::MasterRole::from(script.role).into();
@@ -289,7 +313,17 @@ impl HaService for Face {
 macro_rules! submission {
     ($($name:ident($request:ident) -> $reply:ident),+ $(,)?) => {
         #[tonic::async_trait]
-        impl SubmissionService for Face {$(
+        impl SubmissionService for Face {
+            async fn driver_status(
+                &self,
+                _: Request<v1::DriverStatusRequest>,
+            ) -> Result<Response<v1::DriverStatusReply>, Status> {
+                let status = self.script.lock().unwrap().statuses.pop_front();
+                let status = status.ok_or_else(|| Status::unavailable("not in the script"))?;
+                let report = DriverReport { status, age: Duration::ZERO, degraded: None };
+                Ok(Response::new((&StatusAnswer::Report(report)).into()))
+            }
+            $(
             async fn $name(&self, request: Request<v1::$request>) -> Result<Response<v1::$reply>, Status> {
                 let reply = self.ask(ClientRequest::try_from(request.into_inner())?).await?;
                 Ok(Response::new(v1::$reply::try_from(&reply)?))
@@ -302,7 +336,6 @@ submission! {
     submit_driver(SubmitDriverRequest) -> SubmitDriverReply,
     kill_driver(KillDriverRequest) -> KillDriverReply,
     kill_all_drivers(KillAllDriversRequest) -> KillAllDriversReply,
-    driver_status(DriverStatusRequest) -> DriverStatusReply,
     clear_completed(ClearCompletedRequest) -> ClearCompletedReply,
     ready(ReadyRequest) -> ReadyReply,
 }

@@ -52,7 +52,7 @@ fn config() -> AppConfig {
         token: AppToken::new("token").unwrap(),
         description: Arc::new(description),
         endpoint: "me:1".to_owned(),
-        tracking: TrackingConfig { masters: vec![MASTER.to_owned(), OTHER.to_owned()], ..TrackingConfig::default() },
+        tracking: TrackingConfig { masters: vec![MASTER.to_owned()], ..TrackingConfig::default() },
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::drivers::need;
 use super::effect::Effect;
-use super::entities::{Driver, endpoint_of};
+use super::entities::Driver;
 use super::leader::{Ctx, Leader};
 use crate::ids::{AppId, Attempt, DriverId, ReplyToken, RequestId};
 use crate::model::{ApplicationState, DriverDescription, DriverOutcome, DriverState};
-use crate::msg::{ClientReply, ClientRequest, DriverStatus, WorkerCommand};
-use crate::record::{Change, DoneDriver, DriverRecord, RequestRecord};
+use crate::msg::{ClientReply, ClientRequest, WorkerCommand};
+use crate::record::{Change, DriverRecord, RequestRecord};
 use crate::units::{Cores, Memory};
 
 impl Leader {
@@ -18,7 +18,6 @@ impl Leader {
             ClientRequest::SubmitDriver { request, description } => self.submit(request, *description, ctx),
             ClientRequest::KillDriver { driver } => self.kill_driver(&driver, ctx),
             ClientRequest::KillAllDrivers => self.kill_all_drivers(ctx),
-            ClientRequest::DriverStatus { driver } => ClientReply::Status(self.driver_status(&driver).map(Box::new)),
             ClientRequest::ClearCompleted => self.clear_completed(ctx),
             ClientRequest::Ready => ClientReply::Ready(true),
             ClientRequest::KillApplication { app } => self.kill_application(&app, ctx),
@@ -109,36 +108,6 @@ impl Leader {
             ctx.persist_one(Change::ForgetApp(done.id));
         }
         ClientReply::Cleared
-    }
-
-    /// DR-06
-    fn driver_status(&self, id: &DriverId) -> Option<DriverStatus> {
-        let Some(driver) = self.drivers.get(id) else {
-            return self.done_drivers.iter().find(|done| done.id == *id).map(done_status);
-        };
-        let worker_id = driver.record.placement.as_ref().map(|place| place.worker.clone());
-        let worker = worker_id.as_ref().and_then(|id| self.workers.get(id));
-        Some(DriverStatus {
-            driver: id.clone(),
-            state: driver.state(worker.is_none_or(|worker| worker.unknown)),
-            attempt: driver.record.attempt,
-            worker_address: worker.map(|worker| endpoint_of(&worker.record)),
-            worker: worker_id,
-            exit_code: None,
-            message: self.waiting_reason(driver),
-        })
-    }
-}
-
-fn done_status(done: &DoneDriver) -> DriverStatus {
-    DriverStatus {
-        driver: done.id.clone(),
-        state: done.outcome.state,
-        attempt: done.attempt,
-        worker: done.worker.clone(),
-        worker_address: done.worker_address.clone(),
-        exit_code: done.outcome.exit_code,
-        message: done.outcome.message.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{
     Addresses, ApplicationDescription, ApplicationState, DriverDescription, DriverState, ExecutorState, LeaderInfo,
     MasterRole, WorkerState,
 };
+use crate::msg::DriverStatus;
 use crate::time::Wall;
 use crate::units::{Cores, Memory};
 
@@ -35,6 +36,13 @@ pub struct MasterView {
     pub ended_drivers: Vec<DriverView>,
     /// Keys of the store that could not be decoded and were put aside.
     pub quarantined: Vec<String>,
+}
+
+impl MasterView {
+    /// Where this driver stands (DR-06); none = no such driver.
+    pub fn driver_status(&self, id: &DriverId) -> Option<DriverStatus> {
+        self.drivers.iter().chain(&self.ended_drivers).find(|driver| driver.id == *id).map(DriverView::status)
+    }
 }
 
 /// Known from before a change of leader and not heard of since.
@@ -157,4 +165,18 @@ pub struct DriverView {
     pub exit_code: Option<i32>,
     /// Why it ended so, or why it waits.
     pub message: Option<String>,
+}
+
+impl DriverView {
+    fn status(&self) -> DriverStatus {
+        DriverStatus {
+            driver: self.id.clone(),
+            state: self.state,
+            attempt: self.attempt,
+            worker: self.worker.clone(),
+            worker_address: self.worker_address.clone(),
+            exit_code: self.exit_code,
+            message: self.message.clone(),
+        }
+    }
 }

@@ -20,11 +20,6 @@ pub enum ClientRequest {
     },
     /// End every driver (DR-05).
     KillAllDrivers,
-    /// Where does it stand (DR-06)?
-    DriverStatus {
-        /// Which one.
-        driver: DriverId,
-    },
     /// Forget ended drivers and applications (DR-10).
     ClearCompleted,
     /// Can work be submitted here (RE-16)?
@@ -66,8 +61,6 @@ pub enum ClientReply {
         /// How many.
         drivers: u32,
     },
-    /// To `DriverStatus`; none = no such driver.
-    Status(Option<Box<DriverStatus>>),
     /// To `ClearCompleted`.
     Cleared,
     /// To `Ready`.
@@ -90,7 +83,7 @@ pub struct NotLeading {
     pub leader: Option<LeaderInfo>,
 }
 
-/// Where a driver stands (DR-06).
+/// Where a driver stands (DR-06). Read from the published view: it is no request to the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverStatus {
     /// Which driver.

@@ -7,8 +7,12 @@
 //!
 //! **The rule of SPARK-4592.** Once a master has answered, nobody else is asked to register this process: a lost leader
 //! is tried again at its own address, and another master only after it has proven a higher term, by announcing itself
-//! or through the read-only question for the leader. The original still asks all of them on the first attempt after
+//! or as the answer to the read-only question who leads. The original still asks all of them on the first attempt after
 //! a disconnect (WR-05); two leaders in a row could then both believe to have the worker.
+//!
+//! **The standing question.** Whoever follows a leader keeps a question open at every other configured master: who leads
+//! above this term? A new leader answers it the moment that it leads, over a connection that is there already, and the
+//! session is opened on the same one. A thousand processes that lose their leader at once dial nobody.
 //!
 //! Every session attempt is a [`LinkId`] of its own, never used again, so that what a former session still delivers
 //! is recognised and dropped.
@@ -67,11 +71,14 @@ pub enum Effect {
         /// Which one.
         link: LinkId,
     },
-    /// Ask this master who leads (read-only, `GetLeader`) and hand the answer in if there is one. An earlier question
-    /// to the same address that is still open may stand for this one.
+    /// Put the standing question to this master (read-only, `AwaitLeader`): it answers as soon as it knows of a leader
+    /// above this term, and the answer is handed in. An earlier question to the same address that is still open stands
+    /// for this one.
     AskLeader {
         /// `host:port` of the master.
         address: String,
+        /// The highest term heard of.
+        above: Term,
     },
 }
 

@@ -53,7 +53,9 @@ impl Tracker {
             return;
         }
         campaign.retries = campaign.retries.saturating_add(1);
-        self.attempt(now, steps);
+        if self.attempt(now, steps) {
+            self.ask_the_others(steps);
+        }
         self.arm_retry(now, steps);
     }
 
@@ -68,7 +70,9 @@ impl Tracker {
         }
     }
 
-    pub(super) fn attempt(&mut self, now: Mono, steps: &mut Vec<Step>) {
+    /// Asks to be registered wherever that is not under way. True if anybody was asked.
+    pub(super) fn attempt(&mut self, now: Mono, steps: &mut Vec<Step>) -> bool {
+        let mut asked = false;
         for address in self.candidates() {
             let open: Vec<(LinkId, Mono)> = self
                 .links
@@ -82,13 +86,25 @@ impl Tracker {
                 self.close(link, steps);
             }
             if fresh.is_empty() {
+                asked = true;
                 self.connect(now, address, steps);
             }
         }
-        if matches!(self.state, State::Lost { .. }) {
-            let ask = |address: &String| Step::Do(Effect::AskLeader { address: address.clone() });
-            steps.extend(self.config.masters.iter().map(ask));
-        }
+        asked
+    }
+
+    /// The standing question, to every configured master but the one that is followed: that one answers by registering
+    /// us or by naming another. While nobody is followed all of them are asked to register us.
+    pub(super) fn ask_the_others(&self, steps: &mut Vec<Step>) {
+        let Some(above) = &self.heard else { return };
+        let ask = |address: &String| Step::Do(Effect::AskLeader { address: address.clone(), above: above.clone() });
+        steps.extend(self.others().map(ask));
+    }
+
+    /// Configured masters that are not asked to register us.
+    pub(super) fn others(&self) -> impl Iterator<Item = &String> {
+        let followed = self.candidates();
+        self.config.masters.iter().filter(move |address| !followed.contains(address))
     }
 
     pub(super) fn connect(&mut self, now: Mono, address: String, steps: &mut Vec<Step>) {

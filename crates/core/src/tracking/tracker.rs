@@ -75,7 +75,7 @@ pub(super) enum State {
 pub(crate) struct Tracker {
     pub(super) config: TrackingConfig,
     pub(super) schedule: Schedule,
-    heard: Option<Term>,
+    pub(super) heard: Option<Term>,
     cluster: Option<ClusterId>,
     pub(super) state: State,
     pub(super) links: BTreeMap<LinkId, Link>,
@@ -433,14 +433,18 @@ impl Tracker {
         }
     }
 
-    /// The session with the leader is gone; its link is closed already.
+    /// The session with the leader is gone; its link is closed already. Where there are others, one of them may be about to
+    /// lead, and answers then: the lost one is tried again with the first retry. Who is asked at once by everybody it has
+    /// served would have no time for anything else.
     fn lose(&mut self, now: Mono, steps: &mut Vec<Step>) {
         let State::Connected(session) = &self.state else { return };
         let (leader, address) = (session.leader.clone(), session.address.clone());
         let stable = now - session.since >= STABLE_SESSION;
         let retries = if stable { 0 } else { session.retries.saturating_add(1).min(QUICK_RETRIES - 1) };
         self.leave_session(leader, address, steps);
-        self.begin_campaign(retries, stable, now, steps);
+        self.ask_the_others(steps);
+        let alone = self.others().next().is_none();
+        self.begin_campaign(retries, stable && alone, now, steps);
     }
 
     /// From now on this leader is to be found.
@@ -464,7 +468,8 @@ impl Tracker {
         }
     }
 
-    /// HB-01, the first at once. A silent session is closed instead and counts as lost.
+    /// HB-01, the first at once. A silent session is closed instead and counts as lost. With the others, standing questions
+    /// that were answered or have broken are put again.
     fn beat(&mut self, now: Mono, link: LinkId, steps: &mut Vec<Step>) {
         let Some(session) = self.session_mut(link) else { return };
         if session.is_silent(now) {
@@ -472,8 +477,11 @@ impl Tracker {
             return self.lose(now, steps);
         }
         session.unanswered.push_back(now);
-        let at = now + session.heartbeat_every;
+        let (at, first) = (now + session.heartbeat_every, session.since == now);
         steps.push(Step::Heartbeat { link });
         steps.push(Step::Arm { timer: Timer::Heartbeat(link), at });
+        if !first {
+            self.ask_the_others(steps);
+        }
     }
 }

@@ -32,7 +32,9 @@ pub(crate) struct MasterProcess {
     pub(crate) pending: Rc<Vec<master::Effect>>,
     /// Fingerprint of that.
     pub(crate) pending_print: u64,
-    /// Its answer to the question who leads that is under way to the worker.
+    /// The worker's standing question: who leads above this term?
+    pub(crate) question: Option<Term>,
+    /// The answer to it that is under way to the worker.
     pub(crate) answer: Option<LeaderInfo>,
     /// Announcements to the worker that are under way.
     pub(crate) notices: VecDeque<LeaderInfo>,
@@ -78,6 +80,7 @@ impl MasterProcess {
             known: None,
             pending: Rc::default(),
             pending_print: 0,
+            question: None,
             answer: None,
             notices: VecDeque::new(),
         }
@@ -87,6 +90,15 @@ impl MasterProcess {
     pub(crate) fn leader(&self, master: usize) -> Option<LeaderInfo> {
         self.machine.as_ref()?;
         self.office.as_ref().map(|term| leader_info(master, term.clone())).or_else(|| self.known.clone())
+    }
+
+    /// Answers the worker's question once there is something to say.
+    fn answers(&mut self, master: usize) {
+        let leader = self.leader(master);
+        let news = |above: &mut Term| leader.as_ref().is_some_and(|leader| leader.term.rank() > above.rank());
+        if self.question.take_if(news).is_some() {
+            self.answer = leader;
+        }
     }
 }
 
@@ -98,7 +110,8 @@ impl Cluster {
         for process in &self.masters {
             (process.state, process.machine.is_some(), process.pending_print).hash(&mut hasher);
             let known = [&process.known, &process.answer].map(|leader| leader.as_ref().map(|leader| leader.term.epoch));
-            (known, process.notices.len()).hash(&mut hasher);
+            let asked = process.question.as_ref().map(|above| above.epoch);
+            (known, asked, process.notices.len()).hash(&mut hasher);
         }
         for (link, pipe) in &self.pipes {
             link.hash(&mut hasher);
@@ -119,11 +132,14 @@ impl Cluster {
                     self.pipes.insert(link, Pipe::new(master_at(&address)));
                 }
                 worker::Effect::Track(tracking::Effect::Disconnect { link }) => self.worker_disconnects(link),
-                worker::Effect::Track(tracking::Effect::AskLeader { address }) => {
-                    // An earlier answer that is under way stands for this one. At the latest it is as old as the question.
+                worker::Effect::Track(tracking::Effect::AskLeader { address, above }) => {
+                    // An earlier question stands for this one until its answer has arrived.
                     let master = master_at(&address);
                     let process = &mut self.masters[master];
-                    process.answer = process.answer.take().or_else(|| process.leader(master));
+                    if process.machine.is_some() && process.question.is_none() && process.answer.is_none() {
+                        process.question = Some(above);
+                        process.answers(master);
+                    }
                 }
                 // They say nothing about who is registered where.
                 worker::Effect::Send { message: WorkerToMaster::Heartbeat { .. }, .. } => {}
@@ -269,6 +285,7 @@ impl Cluster {
         self.holder = Some((master, term.clone()));
         self.masters[master].office = Some(term.clone());
         self.masters[master].known = None;
+        self.masters[master].answers(master);
         let elected =
             master::Event::Elected { leader: leader_info(master, term), recovered: Box::new(recovered(&self.store)) };
         self.master_handles(master, elected);
@@ -278,6 +295,7 @@ impl Cluster {
     pub(crate) fn sees_leader(&mut self, master: usize) {
         let seen = self.holder.as_ref().map(|(holder, term)| leader_info(*holder, term.clone()));
         self.masters[master].known.clone_from(&seen);
+        self.masters[master].answers(master);
         self.master_handles(master, master::Event::LeaderSeen(seen));
     }
 

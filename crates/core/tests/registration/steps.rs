@@ -213,7 +213,7 @@ impl Cluster {
 
     fn dies(&mut self, master: usize) {
         let process = &mut self.masters[master];
-        (process.machine, process.office, process.known) = (None, None, None);
+        (process.machine, process.office, process.known, process.question) = (None, None, None, None);
         process.pending = Rc::default();
         process.pending_print = 0;
         self.holder.take_if(|holder| holder.0 == master);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tanist_core::app::{AppClient, Effect, Event, Notice};
-use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId};
+use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId, Term};
 use tanist_core::master::Peer;
 use tanist_core::model::LeaderInfo;
 use tanist_core::tracking::LinkId;
@@ -146,12 +146,31 @@ impl World {
         }
     }
 
-    /// Somebody asks a master who leads.
-    pub(crate) fn asks_leader(&mut self, process: Process, master: usize) {
+    /// Somebody asks a master who leads above this term. One question of each process stands at a master until it is
+    /// answered.
+    pub(crate) fn asks_leader(&mut self, process: Process, master: usize, above: Term) {
+        if !self.net.is_cut(process.0, master) && self.masters[master].is_up() {
+            self.masters[master].questions.entry(process).or_insert(above);
+            self.answer_questions(master);
+        }
+    }
+
+    /// A master answers to whom it has something to say.
+    pub(crate) fn answer_questions(&mut self, master: usize) {
+        let Some(leader) = self.leader_known_to(master) else { return };
+        let questions = &mut self.masters[master].questions;
+        let answered = questions.extract_if(.., |_, above| leader.term.rank() > above.rank());
+        let answered: Vec<Process> = answered.map(|(process, _)| process).collect();
+        for process in answered {
+            self.answer_who_leads(process, master, leader.clone());
+        }
+    }
+
+    /// A question ends with its connection.
+    fn answer_who_leads(&mut self, process: Process, master: usize, leader: LeaderInfo) {
         if self.net.is_cut(process.0, master) {
             return;
         }
-        let Some(leader) = self.leader_known_to(master) else { return };
         let happening = match process.0 {
             Who::Worker(_) => Happening::Worker { process, event: tanist_core::worker::Event::LeaderAnswer(leader) },
             Who::App(_) => Happening::App { process, event: Event::LeaderAnswer(leader) },

@@ -287,10 +287,10 @@ impl World {
                 self.connect(process, link, settings::master_at(&address));
             }
             tracking::Effect::Disconnect { link } => self.disconnect(process, link),
-            tracking::Effect::AskLeader { address } => {
+            tracking::Effect::AskLeader { address, above } => {
                 let wait = self.moment(10);
                 let master = settings::master_at(&address);
-                self.agenda.after(wait, Happening::AsksLeader { process, master });
+                self.agenda.after(wait, Happening::AsksLeader { process, master, above });
             }
         }
     }

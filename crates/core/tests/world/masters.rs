@@ -4,7 +4,7 @@
 //! through; a refusal ends the term, and everything of it is dropped. A master whose lead was taken away goes on
 //! believing in it until it hears of that, or until the store refuses it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tanist_core::ids::{ClusterId, Epoch, MasterId, ReplyToken, SessionId, Term};
 use tanist_core::master::{Effect, Event, Master, Peer};
@@ -12,7 +12,7 @@ use tanist_core::model::LeaderInfo;
 use tanist_core::msg::ClientRequest;
 use tanist_core::record::{Change, Recovered};
 
-use crate::net::{Cargo, Side};
+use crate::net::{Cargo, Process, Side};
 use crate::settings;
 use crate::world::{Happening, World, millis};
 
@@ -28,6 +28,8 @@ pub(crate) struct MasterProcess {
     /// Which process this is.
     life: u32,
     pub(crate) office: Option<Office>,
+    /// Who is to be told of a leader above the term it has heard of.
+    pub(crate) questions: BTreeMap<Process, Term>,
 }
 
 /// What a shell holds for one term.
@@ -65,7 +67,7 @@ impl Office {
 
 impl MasterProcess {
     pub(crate) fn new() -> Self {
-        Self { machine: None, life: 0, office: None }
+        Self { machine: None, life: 0, office: None, questions: BTreeMap::new() }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -113,6 +115,7 @@ impl World {
         let process = &mut self.masters[master];
         process.machine = None;
         process.office = None;
+        process.questions.clear();
         process.life += 1;
         for session in self.net.sessions_of_master(master) {
             self.break_session(session);
@@ -164,6 +167,7 @@ impl World {
         }
         process.office = Some(Office::new(term.clone()));
         self.master_handles(master, Event::Elected { leader: leader_info(master, term), recovered });
+        self.answer_questions(master);
     }
 
     /// A master that does not lead knows who does, as far as the election shows.
@@ -171,6 +175,7 @@ impl World {
         if self.masters[master].office.is_none() {
             let seen = self.store.lead.clone().map(|lead| leader_info(lead.master, lead.term));
             self.master_handles(master, Event::LeaderSeen(seen));
+            self.answer_questions(master);
         }
     }
 

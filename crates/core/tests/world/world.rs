@@ -62,7 +62,7 @@ pub(crate) enum Happening {
     Flows { session: SessionId, to: Side },
     Broke { session: SessionId, side: Side },
     KeptAlive { session: SessionId },
-    AsksLeader { process: Process, master: usize },
+    AsksLeader { process: Process, master: usize, above: Term },
     // Workers, their programs, and applications.
     WorkerStarts { host: usize, same_id: bool },
     Worker { process: Process, event: worker::Event },
@@ -128,7 +128,7 @@ impl World {
             Happening::Flows { session, to } => self.flows(session, to),
             Happening::Broke { session, side } => self.broke(session, side),
             Happening::KeptAlive { session } => self.kept_alive(session),
-            Happening::AsksLeader { process, master } => self.asks_leader(process, master),
+            Happening::AsksLeader { process, master, above } => self.asks_leader(process, master, above),
             Happening::WorkerStarts { host, same_id } => self.worker_starts(host, same_id),
             Happening::Worker { process: (Who::Worker(host), life), event } => self.worker_event(host, life, event),
             Happening::Spawns { process, run } => self.spawns(process, run),

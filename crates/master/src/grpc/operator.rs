@@ -1,5 +1,5 @@
-//! `OperatorService`: who leads, what there is, and what to end. The two questions are answered from the board and
-//! never enter the loop.
+//! `OperatorService`: who leads, what there is, and what to end. Questions are answered from the board and never enter
+//! the loop.
 
 use tonic::{Request, Response, Status};
 
@@ -25,6 +25,12 @@ impl OperatorService for Operators {
             address: self.0.address().to_owned(),
         };
         Ok(Response::new((&answer).into()))
+    }
+
+    async fn await_leader(&self, request: Request<v1::AwaitLeaderRequest>) -> Result<Response<v1::LeaderInfo>, Status> {
+        let question = request.into_inner().try_into()?;
+        let leader = self.0.await_leader(&question).await?;
+        Ok(Response::new((&leader).into()))
     }
 
     async fn get_state(&self, _: Request<v1::GetStateRequest>) -> Result<Response<v1::ClusterState>, Status> {

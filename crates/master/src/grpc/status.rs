@@ -17,6 +17,7 @@ impl From<RequestError> for Status {
             RequestError::Busy { .. } | RequestError::TooManyWaiting { .. } => Code::ResourceExhausted,
             RequestError::TermEnded
             | RequestError::NoAnswer { .. }
+            | RequestError::NotShown { .. }
             | RequestError::BatchRefused { .. }
             | RequestError::ShuttingDown => Code::Unavailable,
             RequestError::NeverStorable { .. } => Code::InvalidArgument,
@@ -63,6 +64,7 @@ mod tests {
             (RequestError::TooManyWaiting { capacity: 9 }, Code::ResourceExhausted, "9 requests wait"),
             (RequestError::TermEnded, Code::Unavailable, "lost the lead"),
             (silent, Code::Unavailable, "within 15s: the store takes no changes at present (no room left)"),
+            (RequestError::NotShown { age: Duration::from_secs(9), degraded: None }, Code::Unavailable, "view, 9s old"),
             (RequestError::ShuttingDown, Code::Unavailable, "shutting down"),
             (never, Code::InvalidArgument, "1 MiB is allowed"),
         ] {

@@ -1,7 +1,9 @@
-//! `SubmissionService`: cluster-mode drivers. Each call is one request to the machine.
+//! `SubmissionService`: cluster-mode drivers. Each call is one request to the machine; only where a driver stands is read
+//! from the board.
 
 use tonic::{Request, Response, Status};
 
+use tanist_proto::convert::status::StatusQuestion;
 use tanist_proto::v1;
 use tanist_proto::v1::submission_service_server::SubmissionService;
 
@@ -38,7 +40,9 @@ impl SubmissionService for Submissions {
         &self,
         request: Request<v1::DriverStatusRequest>,
     ) -> Result<Response<v1::DriverStatusReply>, Status> {
-        ask(&self.0, request).await
+        let StatusQuestion { driver } = request.into_inner().try_into()?;
+        let answer = self.0.driver_status(&driver).await?;
+        Ok(Response::new((&answer).into()))
     }
 
     async fn clear_completed(

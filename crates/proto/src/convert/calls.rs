@@ -22,8 +22,6 @@ pub enum Call {
     KillDriver(v1::KillDriverRequest),
     /// `SubmissionService.KillAllDrivers`
     KillAllDrivers(v1::KillAllDriversRequest),
-    /// `SubmissionService.DriverStatus`
-    DriverStatus(v1::DriverStatusRequest),
     /// `SubmissionService.ClearCompleted`
     ClearCompleted(v1::ClearCompletedRequest),
     /// `SubmissionService.Ready`
@@ -47,9 +45,6 @@ impl From<&ClientRequest> for Call {
                 Self::KillDriver(v1::KillDriverRequest { driver_id: driver.to_string() })
             }
             ClientRequest::KillAllDrivers => Self::KillAllDrivers(v1::KillAllDriversRequest {}),
-            ClientRequest::DriverStatus { driver } => {
-                Self::DriverStatus(v1::DriverStatusRequest { driver_id: driver.to_string() })
-            }
             ClientRequest::ClearCompleted => Self::ClearCompleted(v1::ClearCompletedRequest {}),
             ClientRequest::Ready => Self::Ready(v1::ReadyRequest {}),
             ClientRequest::KillApplication { app } => {
@@ -76,13 +71,6 @@ impl TryFrom<v1::KillDriverRequest> for ClientRequest {
     type Error = DecodeError;
     fn try_from(wire: v1::KillDriverRequest) -> Result<Self, DecodeError> {
         Ok(Self::KillDriver { driver: id("driver_id", &wire.driver_id)? })
-    }
-}
-
-impl TryFrom<v1::DriverStatusRequest> for ClientRequest {
-    type Error = DecodeError;
-    fn try_from(wire: v1::DriverStatusRequest) -> Result<Self, DecodeError> {
-        Ok(Self::DriverStatus { driver: id("driver_id", &wire.driver_id)? })
     }
 }
 

@@ -10,8 +10,8 @@
 //! | `leader`, `resources`, `descriptions`, `placed` | the model |
 //! | `worker`, `app` | the sessions |
 //! | `calls`, `replies` | submission and operator requests with their replies |
-//! | [`endpoint`] | what is asked of a worker's or client's own endpoint, and `GetLeader` |
-//! | [`state`] | the published view |
+//! | [`endpoint`] | what is asked of a worker's or client's own endpoint, `GetLeader` and `AwaitLeader` |
+//! | [`state`], [`status`] | the published view, and what it says of one driver |
 
 mod app;
 mod calls;
@@ -25,6 +25,7 @@ mod placed;
 mod replies;
 mod resources;
 pub mod state;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod worker;

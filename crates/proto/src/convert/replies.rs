@@ -1,12 +1,9 @@
 //! Replies to submission and operator requests.
 
-use tanist_core::ids::Attempt;
-use tanist_core::msg::{ClientReply, DriverStatus};
+use tanist_core::msg::ClientReply;
 
 use super::DecodeError;
-use super::fields::{
-    choice, cut, id, inside, optional_cut, optional_id, optional_name, optional_prose, present, prose,
-};
+use super::fields::{cut, id, inside, present, prose};
 use crate::v1;
 
 /// A reply that does not belong to the call it was given to: a fault of the master, not of the client.
@@ -74,14 +71,6 @@ reply!(KillAllDriversReply, kill_all_drivers_reply {
     Answer::Drivers(drivers) => ClientReply::KillAllRequested { drivers },
 });
 
-reply!(DriverStatusReply, driver_status_reply {
-    ClientReply::Status(Some(status)) => Answer::Status(status.as_ref().into()),
-    ClientReply::Status(None) => Answer::UnknownDriver(v1::driver_status_reply::UnknownDriver {}),
-} {
-    Answer::Status(status) => ClientReply::Status(Some(Box::new(inside("status", status)?))),
-    Answer::UnknownDriver(v1::driver_status_reply::UnknownDriver {}) => ClientReply::Status(None),
-});
-
 reply!(ClearCompletedReply, clear_completed_reply {
     ClientReply::Cleared => Answer::Cleared(v1::clear_completed_reply::Cleared {}),
 } {
@@ -113,33 +102,4 @@ fn from_kill(found: bool, message: &str) -> v1::KillRequested {
 fn to_kill(wire: v1::KillRequested) -> Result<ClientReply, DecodeError> {
     let message = prose("kill_requested.message", wire.message)?;
     Ok(ClientReply::KillRequested { found: wire.found, message })
-}
-
-impl From<&DriverStatus> for v1::DriverStatus {
-    fn from(status: &DriverStatus) -> Self {
-        Self {
-            driver_id: status.driver.to_string(),
-            state: v1::DriverState::from(status.state).into(),
-            attempt: status.attempt.0,
-            worker_id: status.worker.as_ref().map(ToString::to_string),
-            worker_address: status.worker_address.clone(),
-            exit_code: status.exit_code,
-            message: optional_cut(status.message.as_ref()),
-        }
-    }
-}
-
-impl TryFrom<v1::DriverStatus> for DriverStatus {
-    type Error = DecodeError;
-    fn try_from(wire: v1::DriverStatus) -> Result<Self, DecodeError> {
-        Ok(Self {
-            driver: id("driver_id", &wire.driver_id)?,
-            state: choice("state", wire.state)?,
-            attempt: Attempt(wire.attempt),
-            worker: optional_id("worker_id", wire.worker_id.as_deref())?,
-            worker_address: optional_name("worker_address", wire.worker_address)?,
-            exit_code: wire.exit_code,
-            message: optional_prose("message", wire.message)?,
-        })
-    }
 }

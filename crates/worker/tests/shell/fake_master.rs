@@ -1,6 +1,6 @@
 //! A master that does nothing by itself: it takes sessions and says what the test wants said.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_core::ids::{
@@ -9,17 +9,17 @@ use tanist_core::ids::{
 };
 use tanist_core::model::{
     Addresses, Amounts, ApplicationDescription, Booking, Command, DriverDescription, DriverOutcome,
-    ExecutorDescription, ExecutorState, LeaderInfo, MasterRole, OnIsolation, Program, ResourceProfile,
+    ExecutorDescription, ExecutorState, LeaderInfo, OnIsolation, Program, ResourceProfile,
 };
 use tanist_core::msg::{Fenced, MasterToWorker, RegisterWorker, RegisteredWorker, WorkerCommand, WorkerToMaster};
 use tanist_core::units::{Cores, Memory};
-use tanist_proto::convert::endpoint::{Acknowledgement, LeaderAnswer};
+use tanist_proto::convert::endpoint::{Acknowledgement, LeaderQuestion};
 use tanist_proto::v1;
 use tanist_proto::v1::operator_service_server::{OperatorService, OperatorServiceServer};
 use tanist_proto::v1::worker_endpoint_client::WorkerEndpointClient;
 use tanist_proto::v1::worker_service_server::{WorkerService, WorkerServiceServer};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::task::AbortOnDropHandle;
@@ -36,7 +36,7 @@ type Out = mpsc::Sender<Result<v1::MasterToWorker, Status>>;
 pub(crate) struct FakeMaster {
     pub(crate) address: String,
     pub(crate) leader: LeaderInfo,
-    known: Arc<Mutex<Option<LeaderInfo>>>,
+    known: watch::Sender<Option<LeaderInfo>>,
     sessions: mpsc::Receiver<(Streaming<v1::WorkerToMaster>, Out)>,
     server: AbortOnDropHandle<()>,
 }
@@ -51,8 +51,7 @@ pub(crate) struct Session {
 
 #[derive(Clone)]
 struct Services {
-    address: String,
-    known: Arc<Mutex<Option<LeaderInfo>>>,
+    known: watch::Receiver<Option<LeaderInfo>>,
     sessions: mpsc::Sender<(Streaming<v1::WorkerToMaster>, Out)>,
 }
 
@@ -62,8 +61,8 @@ impl FakeMaster {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (taken, sessions) = mpsc::channel(16);
-        let known = Arc::new(Mutex::new(None));
-        let services = Services { address: address.clone(), known: known.clone(), sessions: taken };
+        let known = watch::Sender::new(None);
+        let services = Services { known: known.subscribe(), sessions: taken };
         let server = Server::builder()
             .add_service(WorkerServiceServer::new(services.clone()))
             .add_service(OperatorServiceServer::new(services))
@@ -83,9 +82,9 @@ impl FakeMaster {
         Self { address, leader, known, sessions, server }
     }
 
-    /// What it answers to `GetLeader` from now on.
+    /// From now on it knows of this leader.
     pub(crate) fn knows(&self, leader: &LeaderInfo) {
-        *self.known.lock().unwrap() = Some(leader.clone());
+        self.known.send_replace(Some(leader.clone()));
     }
 
     /// The next session.
@@ -317,13 +316,16 @@ impl WorkerService for Services {
 #[tonic::async_trait]
 impl OperatorService for Services {
     async fn get_leader(&self, _: Request<v1::GetLeaderRequest>) -> Result<Response<v1::LeaderReply>, Status> {
-        let answer = LeaderAnswer {
-            role: MasterRole::Standby,
-            leader: self.known.lock().unwrap().clone(),
-            master: MasterId::new("fake").unwrap(),
-            address: self.address.clone(),
-        };
-        Ok(Response::new((&answer).into()))
+        Err(Status::unimplemented("workers ask another question"))
+    }
+
+    async fn await_leader(&self, request: Request<v1::AwaitLeaderRequest>) -> Result<Response<v1::LeaderInfo>, Status> {
+        let LeaderQuestion { above, .. } = request.into_inner().try_into()?;
+        let is_above = |leader: &LeaderInfo| leader.term.rank() > above.rank();
+        let mut known = self.known.clone();
+        let leader = known.wait_for(|known| known.as_ref().is_some_and(is_above)).await;
+        let leader = leader.map_err(|_| Status::unavailable("this master is gone"))?.clone();
+        Ok(Response::new(leader.as_ref().map(Into::into).unwrap()))
     }
 
     async fn get_state(&self, _: Request<v1::GetStateRequest>) -> Result<Response<v1::ClusterState>, Status> {

@@ -158,7 +158,7 @@ fn kill_all_and_clear_dr_05_dr_10() {
     assert_eq!(rig.request(ClientRequest::KillAllDrivers).0, ClientReply::KillAllRequested { drivers: 2 });
     assert_eq!(rig.status(&a).state, DriverState::Killed);
     assert_eq!(rig.request(ClientRequest::ClearCompleted).0, ClientReply::Cleared);
-    assert_eq!(rig.request(ClientRequest::DriverStatus { driver: a }).0, ClientReply::Status(None));
+    assert_eq!(rig.view().driver_status(&a), None);
     assert!(rig.store.content.is_empty());
 }
 

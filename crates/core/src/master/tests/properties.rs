@@ -372,7 +372,7 @@ impl World {
     }
 
     /// I5, I6, I7: what the master believes is what runs.
-    fn agree(mut self) {
+    fn agree(self) {
         let view = self.rig.view();
         assert_eq!(view.role, MasterRole::Alive);
         for (n, host) in self.hosts.iter().enumerate() {

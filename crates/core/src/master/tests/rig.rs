@@ -186,11 +186,8 @@ impl Rig {
         }
     }
 
-    pub(super) fn status(&mut self, driver: &DriverId) -> DriverStatus {
-        match self.request(ClientRequest::DriverStatus { driver: driver.clone() }).0 {
-            ClientReply::Status(Some(status)) => *status,
-            other => panic!("{other:?}"),
-        }
+    pub(super) fn status(&self, driver: &DriverId) -> DriverStatus {
+        self.view().driver_status(driver).expect("a driver that is known")
     }
 
     pub(super) fn view(&self) -> MasterView {

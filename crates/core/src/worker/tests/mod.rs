@@ -46,7 +46,7 @@ pub(super) fn config() -> WorkerConfig {
     };
     let mut config = WorkerConfig::new(identity, Cores(8), Memory::mib(8192));
     config.resources = Addresses::new([("gpu".to_owned(), vec!["0".to_owned(), "1".to_owned()])]);
-    config.tracking.masters = vec![MASTER.to_owned(), OTHER.to_owned()];
+    config.tracking.masters = vec![MASTER.to_owned()];
     config
 }
 

@@ -12,7 +12,8 @@ use tanist_core::msg::{
 };
 
 use super::{over_the_wire, strategies};
-use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LogRequest};
+use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LeaderQuestion, LogRequest};
+use crate::convert::status::{StatusAnswer, StatusQuestion};
 use crate::convert::{DecodeError, check_submission, fields, state};
 use crate::limits::{MAX_MESSAGE_TEXT_BYTES, MAX_SUBMISSION_BYTES};
 use crate::v1;
@@ -56,10 +57,11 @@ messages! {
     PingReply => Identity, "identity";
     ReadLogRequest => LogRequest, "process";
     LeaderReply => LeaderAnswer, "role";
+    AwaitLeaderRequest => LeaderQuestion, "above";
     SubmitDriverRequest => ClientRequest, "description";
     KillDriverRequest => ClientRequest, "driver_id";
     KillAllDriversRequest => ClientRequest, "-";
-    DriverStatusRequest => ClientRequest, "driver_id";
+    DriverStatusRequest => StatusQuestion, "driver_id";
     ClearCompletedRequest => ClientRequest, "-";
     ReadyRequest => ClientRequest, "-";
     KillApplicationRequest => ClientRequest, "app_id";
@@ -67,7 +69,7 @@ messages! {
     SubmitDriverReply => ClientReply, "answer";
     KillDriverReply => ClientReply, "answer";
     KillAllDriversReply => ClientReply, "answer";
-    DriverStatusReply => ClientReply, "answer";
+    DriverStatusReply => StatusAnswer, "answer";
     ClearCompletedReply => ClientReply, "answer";
     ReadyReply => ClientReply, "answer";
     KillApplicationReply => ClientReply, "answer";

@@ -13,7 +13,8 @@ use tanist_core::units::Cores;
 
 use super::over_the_wire;
 use super::{strategies as any, views};
-use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LogRequest};
+use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LeaderQuestion, LogRequest};
+use crate::convert::status::{StatusAnswer, StatusQuestion};
 use crate::convert::{Call, DecodeError, WrongReply, state};
 use crate::v1;
 
@@ -41,6 +42,9 @@ round_trips! {
     identity: Identity = PingReply, any::identity();
     acknowledgement: Acknowledgement = MasterChangedAck, any::acknowledgement();
     leader_answer: LeaderAnswer = LeaderReply, any::leader_answer();
+    leader_question: LeaderQuestion = AwaitLeaderRequest, any::leader_question();
+    status_question: StatusQuestion = DriverStatusRequest, any::status_question();
+    status_answer: StatusAnswer = DriverStatusReply, any::status_answer();
     log_request: LogRequest = ReadLogRequest, any::log_request();
 }
 
@@ -50,7 +54,6 @@ fn received(call: &Call) -> Result<ClientRequest, DecodeError> {
         Call::SubmitDriver(wire) => over_the_wire(wire.as_ref()).try_into(),
         Call::KillDriver(wire) => over_the_wire(wire).try_into(),
         Call::KillAllDrivers(wire) => over_the_wire(wire).try_into(),
-        Call::DriverStatus(wire) => over_the_wire(wire).try_into(),
         Call::ClearCompleted(wire) => over_the_wire(wire).try_into(),
         Call::Ready(wire) => over_the_wire(wire).try_into(),
         Call::KillApplication(wire) => over_the_wire(wire).try_into(),
@@ -80,7 +83,6 @@ proptest! {
             ("submit", answered::<v1::SubmitDriverReply>(&reply)),
             ("kill", answered::<v1::KillDriverReply>(&reply)),
             ("kill all", answered::<v1::KillAllDriversReply>(&reply)),
-            ("status", answered::<v1::DriverStatusReply>(&reply)),
             ("clear", answered::<v1::ClearCompletedReply>(&reply)),
             ("ready", answered::<v1::ReadyReply>(&reply)),
             ("kill app", answered::<v1::KillApplicationReply>(&reply)),
@@ -90,7 +92,6 @@ proptest! {
             ClientReply::Submitted { .. } | ClientReply::Invalid { .. } => &["submit"],
             ClientReply::KillRequested { .. } => &["kill", "kill app"],
             ClientReply::KillAllRequested { .. } => &["kill all"],
-            ClientReply::Status(_) => &["status"],
             ClientReply::Cleared => &["clear"],
             ClientReply::Ready(_) => &["ready"],
             ClientReply::Decommissioning { .. } => &["decommission"],

@@ -17,7 +17,10 @@ use tanist_core::model::*;
 use tanist_core::msg::*;
 use tanist_core::units::{Cores, Memory};
 
-use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LogOwner, LogRequest, LogStart, LogStream};
+use crate::convert::endpoint::{
+    Acknowledgement, Identity, LeaderAnswer, LeaderQuestion, LogOwner, LogRequest, LogStart, LogStream,
+};
+use crate::convert::status::{DriverReport, StatusAnswer, StatusQuestion};
 
 /// Any text id.
 pub(super) fn id<T: FromStr<Err: Debug> + Debug>() -> impl Strategy<Value = T> {
@@ -351,7 +354,6 @@ pub(super) fn client_request() -> impl Strategy<Value = ClientRequest> {
         }),
         id().prop_map(|driver| ClientRequest::KillDriver { driver }),
         Just(ClientRequest::KillAllDrivers),
-        id().prop_map(|driver| ClientRequest::DriverStatus { driver }),
         Just(ClientRequest::ClearCompleted),
         Just(ClientRequest::Ready),
         id().prop_map(|app| ClientRequest::KillApplication { app }),
@@ -360,22 +362,39 @@ pub(super) fn client_request() -> impl Strategy<Value = ClientRequest> {
 }
 
 pub(super) fn client_reply() -> impl Strategy<Value = ClientReply> {
-    let worker = (option::of(id()), option::of(text()));
-    let status = (id(), driver_state(), num(Attempt), worker, any::<Option<i32>>(), option::of(text())).prop_map(
-        |(driver, state, attempt, (worker, worker_address), exit_code, message)| {
-            Box::new(DriverStatus { driver, state, attempt, worker, worker_address, exit_code, message })
-        },
-    );
     prop_oneof![
         id().prop_map(|driver| ClientReply::Submitted { driver }),
         text().prop_map(|reason| ClientReply::Invalid { reason }),
         (any::<bool>(), text()).prop_map(|(found, message)| ClientReply::KillRequested { found, message }),
         any::<u32>().prop_map(|drivers| ClientReply::KillAllRequested { drivers }),
-        option::of(status).prop_map(ClientReply::Status),
         Just(ClientReply::Cleared),
         any::<bool>().prop_map(ClientReply::Ready),
         any::<u32>().prop_map(|workers| ClientReply::Decommissioning { workers }),
         not_leading().prop_map(ClientReply::NotLeading),
+    ]
+}
+
+pub(super) fn status_question() -> impl Strategy<Value = StatusQuestion> {
+    id().prop_map(|driver| StatusQuestion { driver })
+}
+
+pub(super) fn status_answer() -> impl Strategy<Value = StatusAnswer> {
+    let worker = (option::of(id()), option::of(text()));
+    let status = (id(), driver_state(), num(Attempt), worker, any::<Option<i32>>(), option::of(text())).prop_map(
+        |(driver, state, attempt, (worker, worker_address), exit_code, message)| DriverStatus {
+            driver,
+            state,
+            attempt,
+            worker,
+            worker_address,
+            exit_code,
+            message,
+        },
+    );
+    let report = (option::of(status), any::<u64>().prop_map(Duration::from_millis), option::of(text()));
+    prop_oneof![
+        report.prop_map(|(status, age, degraded)| StatusAnswer::Report(DriverReport { status, age, degraded })),
+        not_leading().prop_map(StatusAnswer::NotLeading),
     ]
 }
 
@@ -388,6 +407,10 @@ pub(super) fn identity() -> impl Strategy<Value = Identity> {
 
 pub(super) fn acknowledgement() -> impl Strategy<Value = Acknowledgement> {
     (identity(), term()).prop_map(|(identity, heard)| Acknowledgement { identity, heard })
+}
+
+pub(super) fn leader_question() -> impl Strategy<Value = LeaderQuestion> {
+    (term(), identity()).prop_map(|(above, asker)| LeaderQuestion { above, asker })
 }
 
 pub(super) fn leader_answer() -> impl Strategy<Value = LeaderAnswer> {
