@@ -49,6 +49,13 @@ const TURN_AT_LEAST_EVERY: Duration = Duration::from_millis(250);
 /// instead of being sent away and coming again; but no longer than this.
 const READING_AT_MOST: Duration = Duration::from_secs(1);
 
+/// Who commits for many gathers for so long before the next commit: a transaction costs the store much the same for a few
+/// as for many.
+const GATHERED_FOR: Duration = Duration::from_millis(4);
+
+/// So many effects in one batch are many. Who asks alone is not kept waiting.
+const MANY: usize = 8;
+
 /// Most effects that wait behind the barrier. Beyond, the loop stops listening until the store has caught up: peers
 /// and clients wait then, instead of this process growing without bound.
 const PENDING_MOST: usize = 100_000;
@@ -70,6 +77,8 @@ pub(crate) struct CommitLoop {
     member: watch::Sender<MemberRecord>,
     departure: Option<Departure>,
     pending: Batch,
+    /// The pending batch is not committed before.
+    gathers_until: Mono,
     outlets: Outlets,
     step_down: Option<StepDown>,
     board: Arc<Board>,
@@ -187,8 +196,9 @@ impl CommitLoop {
         let now = clock::mono();
         let alarm = if listening { self.outlets.timers.next() } else { None };
         let deadline = self.seat.office().and_then(|office| office.deadline());
-        let next =
-            [alarm, deadline, self.viewing.due(), self.drained_by()].into_iter().flatten().map(|at| at - now).min();
+        let gathered = (self.gathers_until > now).then_some(self.gathers_until);
+        let all = [alarm, deadline, self.viewing.due(), self.drained_by(), gathered];
+        let next = all.into_iter().flatten().map(|at| at - now).min();
         next.unwrap_or(TURN_AT_LEAST_EVERY).min(TURN_AT_LEAST_EVERY)
     }
 

@@ -40,7 +40,7 @@ impl CommitLoop {
 
     /// Sends the pending batch on its way if none is under way.
     pub(super) fn start_commit(&mut self) {
-        if !self.may_act() {
+        if !self.may_act() || (clock::mono() < self.gathers_until && !self.is_departing()) {
             return;
         }
         let board = self.board.clone();

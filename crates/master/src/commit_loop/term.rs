@@ -9,7 +9,7 @@ use tanist_core::record::Recovered;
 use tanist_core::time::Mono;
 use tanist_store::{CommitError, ElectionError, Key, Loss, Name, StoreError, Tenure, clock};
 
-use super::CommitLoop;
+use super::{CommitLoop, GATHERED_FOR, MANY};
 use crate::error::{LeaveError, MasterError, RequestError, with_causes};
 use crate::release::InOffice;
 use crate::seat::{Batch, Leaving, News, Records, Seat, Taken};
@@ -89,6 +89,9 @@ impl CommitLoop {
     fn committed(&mut self, records: Records, result: Result<(), CommitError>) {
         let Some(office) = self.seat.office() else { return };
         let Some((batch, proves)) = office.writing.finish(records) else { return };
+        if batch.effects.len() >= MANY {
+            self.gathers_until = clock::mono() + GATHERED_FOR;
+        }
         match result {
             Ok(()) => self.release(batch, proves),
             Err(error @ CommitError::Refused(_)) => {
