@@ -96,7 +96,7 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Judge the histories of a report again
+    /// Judge the histories of a report again, and write its page and picture anew
     Judge {
         #[arg(value_name = "DIR")]
         report: PathBuf,
@@ -280,6 +280,7 @@ fn check(files: &[PathBuf]) -> Result<ExitCode> {
 fn judge(report: &Path) -> Result<ExitCode> {
     ensure!(report.is_dir(), "{} is no directory; allowed: the report of a run", report.display());
     let outcome = report::read_again(report)?;
+    report::write(&report::Place { path: report.to_owned() }, &outcome)?;
     report::tell(&outcome);
     Ok(if outcome.is_green() { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) })
 }

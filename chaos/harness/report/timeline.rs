@@ -10,7 +10,9 @@ use crate::history::Histories;
 use crate::run::Outcome;
 use crate::scenario::{Kind, names};
 
-const WIDTH: f64 = 1280.0;
+/// Least width of the field; long runs get more, so that their faults do not crowd.
+const FIELD_WIDTH: f64 = 1164.0;
+const WIDTH_OF_A_SECOND: f64 = 4.0;
 /// Room for names at the left, and for nothing at the right.
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 24.0;
@@ -32,20 +34,22 @@ pub(super) fn draw(outcome: &Outcome) -> String {
     let told = &outcome.histories;
     let began = told.began.unwrap_or_default();
     let end = told.finished.or(told.calm).unwrap_or(began + Duration::from_secs(1));
-    let scale = Scale { began, seconds: end.since(began).as_secs_f64().max(1.0) };
+    let seconds = end.since(began).as_secs_f64().max(1.0);
+    let scale = Scale { began, seconds, right: LEFT + FIELD_WIDTH.max(seconds * WIDTH_OF_A_SECOND) };
+    let width = scale.right + RIGHT;
     let packed = pack(told, &scale);
     let masters: Vec<String> = of_kind(outcome, Kind::Master);
     let workers: Vec<String> = of_kind(outcome, Kind::Worker);
-    let fault_lanes = packed.iter().map(|(lane, ..)| lane + 1).max().unwrap_or(1);
+    let fault_lanes = packed.iter().map(|fault| fault.lane + 1).max().unwrap_or(1);
     let heights = [masters.len() as f64 * LANE, fault_lanes as f64 * LANE, workers.len() as f64 * WORKER, FIELD];
     let top = 56.0;
     let height = top + heights.iter().map(|height| height + GAP).sum::<f64>() + 16.0;
-    let mut picture = Picture { svg: Svg::new(WIDTH, height), scale };
+    let mut picture = Picture { svg: Svg::new(width, height), scale };
     let color = if outcome.is_green() { "#2c7a4b" } else { FAULT };
     let verdict = if outcome.is_green() { "green" } else { "red" };
     picture.svg.text((16.0, 24.0), &outcome.name, Anchor::Start, "font-size:16px;font-weight:bold");
     picture.svg.text(
-        (WIDTH - RIGHT, 24.0),
+        (scale.right, 24.0),
         verdict,
         Anchor::End,
         &format!("font-size:14px;font-weight:bold;fill:{color}"),
@@ -72,6 +76,8 @@ fn of_kind(outcome: &Outcome, kind: Kind) -> Vec<String> {
 struct Scale {
     began: Boot,
     seconds: f64,
+    /// Where the field ends.
+    right: f64,
 }
 
 impl Scale {
@@ -80,32 +86,43 @@ impl Scale {
     }
 
     fn at(&self, seconds: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * (seconds / self.seconds).clamp(0.0, 1.0)
+        LEFT + (self.right - LEFT) * (seconds / self.seconds).clamp(0.0, 1.0)
     }
 
     /// A round number of seconds between two lines of the grid.
     fn step(&self) -> f64 {
         let steps = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0];
-        steps.into_iter().find(|step| self.seconds / step <= 16.0).unwrap_or(1800.0)
+        let most = (self.right - LEFT) / 72.0;
+        steps.into_iter().find(|step| self.seconds / step <= most).unwrap_or(1800.0)
     }
 }
 
-/// A fault with the lane in which it disturbs no other's words.
-type Packed<'a> = (usize, f64, f64, &'a str);
+/// A fault, in a lane in which it disturbs no other's words.
+struct Packed<'a> {
+    lane: usize,
+    from: f64,
+    to: f64,
+    /// Where its words begin: behind its beginning, or before it where there is no room.
+    words: f64,
+    text: &'a str,
+}
 
 fn pack<'a>(told: &'a Histories, scale: &Scale) -> Vec<Packed<'a>> {
     let mut free: Vec<f64> = Vec::new();
     let mut packed = Vec::new();
     for fault in &told.faults {
         let (from, to) = (scale.x(fault.from), scale.x(fault.to.unwrap_or(fault.from)));
-        let until = to.max(from + 8.0 + width_of(&fault.text, 10.0)) + 6.0;
-        let lane = free.iter().position(|free| *free <= from).unwrap_or(free.len());
+        let (text, length) = (fault.text.as_str(), width_of(&fault.text, 10.0));
+        let fits = from + 7.0 + length <= scale.right + RIGHT;
+        let words = if fits { from + 7.0 } else { from - 5.0 - length };
+        let until = to.max(words + length) + 6.0;
+        let lane = free.iter().position(|free| *free <= from.min(words)).unwrap_or(free.len());
         if lane == free.len() {
             free.push(until);
         } else if let Some(free) = free.get_mut(lane) {
             *free = until;
         }
-        packed.push((lane, from, to, fault.text.as_str()));
+        packed.push(Packed { lane, from, to, words, text });
     }
     packed
 }
@@ -145,10 +162,10 @@ impl Picture {
         for (lane, (master, color)) in masters.iter().zip(COLORS.iter().cycle()).enumerate() {
             let y = y + lane as f64 * LANE;
             self.name(y + 13.0, master);
-            self.svg.rect([LEFT, y + 2.0, WIDTH - LEFT - RIGHT, LANE - 4.0], "#f5f6f7", "");
+            self.svg.rect([LEFT, y + 2.0, self.scale.right - LEFT, LANE - 4.0], "#f5f6f7", "");
             for tenure in tenures.iter().filter(|tenure| tenure.master == *master) {
                 let from = self.scale.x(tenure.from.1);
-                let to = tenure.to.map_or(WIDTH - RIGHT, |(_, to)| self.scale.x(to));
+                let to = tenure.to.map_or(self.scale.right, |(_, to)| self.scale.x(to));
                 if to <= LEFT {
                     continue;
                 }
@@ -170,11 +187,12 @@ impl Picture {
 
     fn faults(&mut self, y: f64, packed: &[Packed<'_>]) {
         self.head(y, "Faults");
-        for (lane, from, to, text) in packed {
+        for Packed { lane, from, to, words, text } in packed {
             let y = y + *lane as f64 * LANE;
             self.svg.rect([*from, y + 3.0, (to - from).max(3.0), LANE - 6.0], "#f3c1c1", text);
             self.svg.rect([*from, y + 3.0, 3.0, LANE - 6.0], FAULT, "");
-            self.svg.text((from + 7.0, y + 14.0), text, Anchor::Start, "font-size:10px");
+            let (x, anchor) = if words > from { (*words, Anchor::Start) } else { (from - 5.0, Anchor::End) };
+            self.svg.text((x, y + 14.0), text, anchor, "font-size:10px");
         }
     }
 
@@ -186,7 +204,7 @@ impl Picture {
         for (lane, worker) in workers.iter().enumerate() {
             let (top, bottom) = (y + lane as f64 * WORKER + 3.0, y + (lane + 1) as f64 * WORKER - 3.0);
             self.name(bottom - 9.0, worker);
-            self.svg.rect([LEFT, top, WIDTH - LEFT - RIGHT, bottom - top], "#f5f6f7", "");
+            self.svg.rect([LEFT, top, self.scale.right - LEFT, bottom - top], "#f5f6f7", "");
             let mut turns: BTreeMap<Boot, i32> = BTreeMap::new();
             for life in told.lives.iter().filter(|life| life.host == *worker) {
                 *turns.entry(life.start.max(self.scale.began)).or_default() += 1;
@@ -201,7 +219,7 @@ impl Picture {
                 count += change;
                 points.push((x, height(count)));
             }
-            points.extend([(WIDTH - RIGHT, height(count)), (WIDTH - RIGHT, bottom)]);
+            points.extend([(self.scale.right, height(count)), (self.scale.right, bottom)]);
             self.svg.area(&points, "#a9c1e0");
         }
     }
@@ -212,7 +230,7 @@ impl Picture {
         let (top, bottom) = (y + 4.0, y + FIELD);
         let place = |millis: f64| bottom - (bottom - top) * (millis.max(1.0).log10() / 5.0).min(1.0);
         for (millis, name) in [(1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1000.0, "1 s"), (10_000.0, "10 s")] {
-            self.svg.line([LEFT, place(millis), WIDTH - RIGHT, place(millis)], FAINT, "");
+            self.svg.line([LEFT, place(millis), self.scale.right, place(millis)], FAINT, "");
             self.name(place(millis) + 4.0, name);
         }
         for asked in told.requests.values().filter(|asked| asked.intended >= self.scale.began) {
