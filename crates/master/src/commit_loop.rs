@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::master::{Effect, Event, Master};
 use tanist_core::time::{Mono, Now};
-use tanist_store::{Intent, LeaderRecord, MemberRecord, Resignation, Trouble, clock};
+use tanist_store::{Intent, LeaderRecord, MemberRecord, Resignation, Trouble, clock, failpoint};
 
 use crate::board::Board;
 use crate::error::{MasterError, RequestError};
@@ -155,6 +155,8 @@ impl CommitLoop {
                 () = self.board.asked() => {}
                 () = sleep(pause) => {}
             }
+            // Only to be waited at: a loop that hangs is a fault that tests order.
+            drop(failpoint::reach("master.loop.turn").await);
             self.turn(&mut inputs, listening);
         }
         self.close().await;
@@ -228,9 +230,7 @@ impl CommitLoop {
             match effect {
                 Effect::StepDown { why } => self.outranked(why),
                 Effect::Persist(changes) if leading => self.pending.groups.push(changes),
-                effect if leading && effect.waits_for_commit() && !cfg!(feature = "broken-barrier") => {
-                    self.pending.effects.push(effect);
-                }
+                effect if leading && effect.waits_for_commit() && holds() => self.pending.effects.push(effect),
                 // Without an office there is no commit to wait for, and nothing to make durable.
                 effect @ Effect::Persist(_) => tracing::error!(?effect, "a change without an office"),
                 effect => self.outlets.carry_out(effect),
@@ -267,6 +267,11 @@ impl CommitLoop {
         self.outlets.end_term(&RequestError::ShuttingDown);
         tracing::info!(master = %self.me, "master stopped");
     }
+}
+
+/// The barrier holds, unless a test wants to see whether it is noticed that it does not.
+fn holds() -> bool {
+    !cfg!(feature = "broken-barrier") && failpoint::hit("master.barrier").is_ok()
 }
 
 /// The observed leader changes as long as the election lives; after that nothing more is heard of it.

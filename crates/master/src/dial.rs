@@ -3,13 +3,9 @@
 //! Whether a process is gone is told by the operating system, not by gRPC: three fresh connections refused in a row.
 //! Who takes the connection is asked who it is, because somebody else may listen there by now.
 
-use std::error::Error;
-use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use tanist_core::ids::Term;
@@ -19,6 +15,8 @@ use tanist_proto::convert::endpoint::{Acknowledgement, Identity};
 use tanist_proto::v1;
 use tanist_proto::v1::app_endpoint_client::AppEndpointClient;
 use tanist_proto::v1::worker_endpoint_client::WorkerEndpointClient;
+
+use crate::line::{Line, Unreached, connect, knock};
 
 /// Fresh connections that must be refused before a process counts as gone.
 pub(crate) const REFUSALS: u32 = 3;
@@ -33,9 +31,6 @@ const PROBES: u32 = 3;
 
 /// Pause between two probes, longer than the kernel needs to take a process apart.
 const BETWEEN_PROBES: Duration = Duration::from_millis(100);
-
-/// Deadline of one connection.
-pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Deadline of one answer.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
@@ -54,7 +49,7 @@ pub(crate) enum Answer<T> {
 /// Whether the peer's process lives (ha-protocol 6).
 pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
     for probe in 1..=PROBES {
-        match ask(peer, endpoint, |channel| async move { Ok((ping(peer, channel).await?, ())) }).await {
+        match ask(peer, endpoint, |line| async move { Ok((ping(peer, line).await?, ())) }).await {
             Answer::From(()) => return Finding::Alive,
             Answer::Gone => return Finding::Gone,
             Answer::None if probe < PROBES => sleep(BETWEEN_PROBES).await,
@@ -66,24 +61,24 @@ pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
 
 /// Tells the peer who leads; it answers with the highest term it has heard of.
 pub(crate) async fn announce(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answer<Term> {
-    let told = ask(peer, endpoint, |channel| async move {
-        let ack = master_changed(peer, channel, leader.into()).await?;
+    let told = ask(peer, endpoint, |line| async move {
+        let ack = master_changed(peer, line, leader.into()).await?;
         Ok((ack.identity, ack.heard))
     });
     told.await
 }
 
 /// One call; whoever answers says who it is.
-async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Channel) -> F) -> Answer<T>
+async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Line) -> F) -> Answer<T>
 where
     F: Future<Output = Result<(Identity, T), Status>>,
 {
-    let channel = match reach(endpoint).await {
-        Reached::By(channel) => channel,
+    let line = match reach(endpoint).await {
+        Reached::By(line) => line,
         Reached::Refused => return Answer::Gone,
         Reached::NoTelling => return Answer::None,
     };
-    match timeout(ANSWER_DEADLINE, call(channel)).await {
+    match timeout(ANSWER_DEADLINE, call(line)).await {
         Ok(Ok((identity, answer))) if is_meant(peer, &identity) => Answer::From(answer),
         Ok(Ok((identity, _))) => {
             tracing::info!(?peer, endpoint, ?identity, "somebody else answers at an endpoint");
@@ -102,7 +97,7 @@ where
 /// What became of a connection.
 #[derive(Debug)]
 enum Reached {
-    By(Channel),
+    By(Line),
     /// Refused three times.
     Refused,
     NoTelling,
@@ -110,12 +105,11 @@ enum Reached {
 
 /// One connection, which is used if it is taken: a new leader has thousands to make.
 async fn reach(endpoint: &str) -> Reached {
-    let Some(target) = target(endpoint) else { return Reached::NoTelling };
     for attempt in 1..=REFUSALS {
-        match timeout(CONNECT_DEADLINE, target.connect()).await {
-            Ok(Ok(channel)) => return Reached::By(channel),
-            Ok(Err(error)) if is_refusal(&error) => {}
-            Ok(Err(_)) | Err(_) => return Reached::NoTelling,
+        match connect(endpoint).await {
+            Ok(line) => return Reached::By(line),
+            Err(Unreached::Refused) => {}
+            Err(Unreached::NoTelling(_)) => return Reached::NoTelling,
         }
         if attempt < REFUSALS {
             sleep(BETWEEN_REFUSALS).await;
@@ -124,29 +118,12 @@ async fn reach(endpoint: &str) -> Reached {
     Reached::Refused
 }
 
-/// How an address is dialled. `None` if it is none.
-pub(crate) fn target(address: &str) -> Option<Endpoint> {
-    let target = Endpoint::from_shared(format!("http://{address}")).ok()?;
-    Some(target.connect_timeout(CONNECT_DEADLINE).tcp_nodelay(true))
-}
-
-fn is_refusal(error: &tonic::transport::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::ConnectionRefused;
-        }
-        cause = error.source();
-    }
-    false
-}
-
 /// Whether nobody listens: [`REFUSALS`] fresh connections in a row were refused, with this pause between them.
 pub(crate) async fn refuses(address: &str, pause: Duration) -> bool {
     for attempt in 1..=REFUSALS {
-        match timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            Ok(Ok(_) | Err(_)) | Err(_) => return false,
+        match knock(address).await {
+            Err(Unreached::Refused) => {}
+            Ok(()) | Err(Unreached::NoTelling(_)) => return false,
         }
         if attempt < REFUSALS {
             sleep(pause).await;
@@ -155,19 +132,19 @@ pub(crate) async fn refuses(address: &str, pause: Duration) -> bool {
     true
 }
 
-async fn ping(peer: &Peer, channel: Channel) -> Result<Identity, Status> {
+async fn ping(peer: &Peer, line: Line) -> Result<Identity, Status> {
     let request = v1::PingRequest {};
     let reply = match peer {
-        Peer::Worker(_) => WorkerEndpointClient::new(channel).ping(request).await?,
-        Peer::App(_) => AppEndpointClient::new(channel).ping(request).await?,
+        Peer::Worker(_) => WorkerEndpointClient::new(line).ping(request).await?,
+        Peer::App(_) => AppEndpointClient::new(line).ping(request).await?,
     };
     Ok(Identity::try_from(reply.into_inner())?)
 }
 
-async fn master_changed(peer: &Peer, channel: Channel, leader: v1::LeaderInfo) -> Result<Acknowledgement, Status> {
+async fn master_changed(peer: &Peer, line: Line, leader: v1::LeaderInfo) -> Result<Acknowledgement, Status> {
     let ack = match peer {
-        Peer::Worker(_) => WorkerEndpointClient::new(channel).master_changed(leader).await?,
-        Peer::App(_) => AppEndpointClient::new(channel).master_changed(leader).await?,
+        Peer::Worker(_) => WorkerEndpointClient::new(line).master_changed(leader).await?,
+        Peer::App(_) => AppEndpointClient::new(line).master_changed(leader).await?,
     };
     Ok(Acknowledgement::try_from(ack.into_inner())?)
 }

@@ -26,6 +26,7 @@ use crate::board::Board;
 use crate::dial;
 use crate::doing::Following;
 use crate::error::with_causes;
+use crate::line;
 use crate::pauses::Pauses;
 
 /// Pause between two of the connections that must be refused. All three take a hundredth of a second: a listener is not
@@ -169,10 +170,9 @@ impl Follower {
 
     /// Hears the leader as long as its stream lasts. True if it was heard at all.
     async fn hear(&self, leader: &LeaderRecord) -> bool {
-        let Some(target) = dial::target(&leader.rpc) else { return false };
-        let Ok(Ok(channel)) = timeout(dial::CONNECT_DEADLINE, target.connect()).await else { return false };
+        let Ok(line) = line::connect(&leader.rpc).await else { return false };
         let request = v1::FollowRequest { master_id: self.me.to_string() };
-        let opened = HaServiceClient::new(channel);
+        let opened = HaServiceClient::new(line);
         let Ok(Ok(beats)) = timeout(dial::ANSWER_DEADLINE, { opened }.follow(request)).await else { return false };
         let mut beats = beats.into_inner();
         let mut heard = false;

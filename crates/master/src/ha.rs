@@ -20,6 +20,7 @@ use crate::dial;
 use crate::doing::Doing;
 use crate::error::{IntentError, LeaveError, with_causes};
 use crate::handle::{Input, MasterHandle};
+use crate::line::{self, Unreached};
 
 /// The store has this long to tell what only it knows. Without it, everything else is told.
 const STORE_DEADLINE: Duration = Duration::from_secs(2);
@@ -223,15 +224,18 @@ impl MasterHandle {
 
 /// What another master says of itself.
 async fn status_of(address: &str) -> Result<v1::HaReply, String> {
-    let target = dial::target(address).ok_or_else(|| "its address is none".to_owned())?;
+    let line = line::connect(address).await.map_err(|unreached| match unreached {
+        Unreached::Refused => "connection refused".to_owned(),
+        Unreached::NoTelling(why) => why,
+    })?;
     let asked = async {
-        let channel = target.connect().await.map_err(|error| with_causes(&error))?;
         let request = v1::GetHaRequest { history_limit: 0 };
-        let reply = HaServiceClient::new(channel).get_ha(request).await;
-        reply.map(tonic::Response::into_inner).map_err(|status| status.to_string())
+        HaServiceClient::new(line).get_ha(request).await
     };
-    let answered = timeout(dial::CONNECT_DEADLINE + dial::ANSWER_DEADLINE, asked).await;
-    answered.unwrap_or_else(|_| Err("it does not answer".to_owned()))
+    match timeout(dial::ANSWER_DEADLINE, asked).await {
+        Ok(reply) => reply.map(tonic::Response::into_inner).map_err(|status| status.to_string()),
+        Err(_) => Err("it does not answer".to_owned()),
+    }
 }
 
 async fn asked<T>(question: impl Future<Output = Result<T, ElectionError>>) -> Result<T, String> {

@@ -24,6 +24,7 @@
 //! | `release` | carrying out effects that may leave |
 //! | `story` | what of it is told in the log |
 //! | `sessions`, `replies`, `timers`, `peers`, `dial` | where effects go |
+//! | `line` | fresh connections to others |
 //! | `limits` | what is too large to be stored |
 //! | `pauses` | how long to wait between tries |
 //! | `board` | what readers see |
@@ -41,6 +42,7 @@ mod grpc;
 mod ha;
 mod handle;
 mod limits;
+mod line;
 mod member;
 mod options;
 mod pauses;

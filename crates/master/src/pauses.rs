@@ -5,6 +5,8 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
+use tanist_store::chance;
+
 /// A sequence of pauses without end.
 #[derive(Debug)]
 pub(crate) struct Pauses(ExponentialBackoff);
@@ -17,6 +19,8 @@ impl Pauses {
             current_interval: first,
             max_interval: longest,
             max_elapsed_time: None,
+            // Chance is not the library's business, so that a simulated master has its own.
+            randomization_factor: 0.0,
             ..ExponentialBackoff::default()
         })
     }
@@ -29,6 +33,12 @@ impl Pauses {
     /// Waits for the next one. Safe to drop.
     pub(crate) async fn pause(&mut self) {
         let length = self.0.next_backoff().unwrap_or(self.0.max_interval);
-        tokio::time::sleep(length).await;
+        tokio::time::sleep(spread(length)).await;
     }
+}
+
+/// Between half of it and half as much again, so that those who failed together do not try again together.
+fn spread(length: Duration) -> Duration {
+    let microseconds = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+    length / 2 + Duration::from_micros(chance::below(microseconds))
 }

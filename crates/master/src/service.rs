@@ -44,10 +44,26 @@ impl MasterService {
     /// # Errors
     /// If the listener does not know its own address.
     pub fn start(options: MasterOptions, backend: Backend, listener: TcpListener) -> Result<Self, MasterError> {
-        let master = options.id.clone();
-        let bound = listener.local_addr().map_err(|source| MasterError::Listener { master: master.clone(), source })?;
+        let unknown = |source| MasterError::Listener { master: options.id.clone(), source };
+        let bound = listener.local_addr().map_err(unknown)?;
         let port = options.advertised_port.unwrap_or(bound.port());
         let address = host_port(&options.advertised_host, port);
+        tracing::info!(master = %options.id, address, %bound, "master starts");
+        let serve = |handle, drain, cut| grpc::serve(handle, listener, drain, cut);
+        Ok(Self::start_with(options, backend, address, serve))
+    }
+
+    /// Starts a master that is reached by this address through what `serve` does.
+    fn start_with<F>(
+        options: MasterOptions,
+        backend: Backend,
+        address: String,
+        serve: impl FnOnce(MasterHandle, CancellationToken, CancellationToken) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+    {
+        let master = options.id.clone();
         let candidate = Candidate {
             master: master.clone(),
             rpc: address.clone(),
@@ -73,14 +89,27 @@ impl MasterService {
         let (election, own) = (me.election.clone(), (master.clone(), me.address.clone()));
         let handle = MasterHandle::new(me, inbox);
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-        tracing::info!(master = %master, address = handle.address(), %bound, "master started");
         let beside = Beside {
             following: spawn(follow(own, election.clone(), board.clone())),
             announcing: spawn(keep_announced(election, member, board)),
         };
         let running = tokio::spawn(commit_loop.run(stop.clone()));
-        let tasks = tokio::spawn(supervise(running, beside, handle.clone(), listener, cut.clone()));
-        Ok(Self { handle, stop, tasks: AbortOnDropHandle::new(tasks), _cut: cut.drop_guard() })
+        let drain = CancellationToken::new();
+        let serving = spawn(serve(handle.clone(), drain.clone(), cut.clone()));
+        let tasks = tokio::spawn(supervise(running, beside, handle.clone(), serving, drain));
+        Self { handle, stop, tasks: AbortOnDropHandle::new(tasks), _cut: cut.drop_guard() }
+    }
+
+    /// Starts a master of the simulator, and gives its services beside it: who calls them is the simulator's business.
+    #[cfg(feature = "simulated")]
+    pub fn simulated(options: MasterOptions, backend: Backend, address: String) -> (Self, tonic::service::Routes) {
+        let served = |_, drain: CancellationToken, _| async move {
+            drain.cancelled().await;
+            Ok(())
+        };
+        let started = Self::start_with(options, backend, address, served);
+        let routes = grpc::routes(&started.handle);
+        (started, routes)
     }
 
     /// The way to ask it.
@@ -139,13 +168,11 @@ async fn supervise(
     running: JoinHandle<Result<(), MasterError>>,
     mut beside: Beside,
     handle: MasterHandle,
-    listener: TcpListener,
-    cut: CancellationToken,
+    mut serving: AbortOnDropHandle<Result<(), tonic::transport::Error>>,
+    drain: CancellationToken,
 ) -> Result<(), MasterError> {
     let master = handle.id().clone();
-    let drain = CancellationToken::new();
     let mut running = AbortOnDropHandle::new(running);
-    let mut serving = spawn(grpc::serve(handle, listener, drain.clone(), cut));
     let panicked = |task| {
         let master = master.clone();
         move |source| MasterError::Panicked { master, task, source }

@@ -7,11 +7,19 @@ use tanist_core::time::{Mono, Wall};
 /// Milliseconds since boot, suspend included: what deadlines are measured by. The standard library's monotonic clock
 /// stands still while the host sleeps, and a lease does not.
 pub fn mono() -> Mono {
+    #[cfg(feature = "simulated")]
+    if let Some(host) = crate::simulated::host() {
+        return host.mono();
+    }
     Mono(milliseconds(ClockId::Boottime))
 }
 
 /// Milliseconds since 1970-01-01 UTC, for display only.
 pub fn wall() -> Wall {
+    #[cfg(feature = "simulated")]
+    if let Some(host) = crate::simulated::host() {
+        return host.wall();
+    }
     Wall(milliseconds(ClockId::Realtime))
 }
 

@@ -1,5 +1,5 @@
 //! Fail points: places where a test may make this process fail. Without the feature `failpoints` nothing of this is in
-//! the program.
+//! the program. A simulated host orders its own (feature `simulated`).
 //!
 //! A test names them in the environment of the process, in the form of the crate `fail`:
 //! `FAILPOINTS="store.commit.after=1*off->return(kill)"`. What `return` may ask for:
@@ -66,21 +66,33 @@ pub async fn reach(name: &'static str) -> Result<(), Injected> {
 }
 
 /// What a test may order.
-#[cfg_attr(not(feature = "failpoints"), expect(dead_code, reason = "nobody can order anything"))]
+#[cfg_attr(not(feature = "failpoints"), allow(dead_code, reason = "nobody can order everything"))]
 enum Ordered {
     Kill,
     Error,
     Wait(Duration),
 }
 
+#[cfg_attr(not(feature = "failpoints"), inline)]
+fn ordered(name: &'static str) -> Option<Ordered> {
+    #[cfg(feature = "simulated")]
+    if let Some(host) = crate::simulated::host() {
+        return host.ordered(name).map(|order| match order {
+            crate::simulated::Order::Error => Ordered::Error,
+            crate::simulated::Order::Wait(pause) => Ordered::Wait(pause),
+        });
+    }
+    by_environment(name)
+}
+
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-fn ordered(_name: &'static str) -> Option<Ordered> {
+fn by_environment(_name: &'static str) -> Option<Ordered> {
     None
 }
 
 #[cfg(feature = "failpoints")]
-fn ordered(name: &'static str) -> Option<Ordered> {
+fn by_environment(name: &'static str) -> Option<Ordered> {
     let action = fail::eval(name, Option::unwrap_or_default)?;
     tracing::warn!(name, action, "fail point");
     Some(match action.strip_prefix("wait:").map(str::parse) {

@@ -14,11 +14,13 @@
 //! | [`error`] | what can go wrong, sorted by what it means |
 //! | `conformance` | the suite that every backend must pass (feature `conformance`) |
 //! | [`failpoint`] | where tests may order faults |
-//! | [`clock`] | the two clocks |
+//! | [`clock`], [`chance`] | the two clocks; random numbers |
+//! | `simulated` | a host of the simulator in place of the operating system (feature `simulated`) |
 //!
 //! What deliberately is not here: any decision about workers, applications or drivers, and any retry schedule. Who
 //! tries again, and when, is decided by the master's shell.
 
+pub mod chance;
 pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -35,6 +37,8 @@ pub mod journal;
 pub mod key;
 pub mod meta;
 mod record;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 
 pub use election::{
     Candidate, Heard, LeaderElection, LeaderRecord, Loss, MemberRecord, MirrorStatus, Progress, Resignation, Standing,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -46,6 +47,17 @@ pub(crate) async fn serve(
     drain: CancellationToken,
     cut: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_DEADLINE))
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .add_routes(routes(&handle))
+        .serve_with_incoming_shutdown(connection::incoming(listener, cut), drain.cancelled_owned())
+        .await
+}
+
+/// All of the master's services.
+pub(crate) fn routes(handle: &MasterHandle) -> Routes {
     let workers = WorkerServiceServer::new(worker::Workers(handle.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -58,20 +70,10 @@ pub(crate) async fn serve(
     let ha = HaServiceServer::new(ha::Ha(handle.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let operators = OperatorServiceServer::new(operator::Operators(handle))
+    let operators = OperatorServiceServer::new(operator::Operators(handle.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_STATE_BYTES);
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_DEADLINE))
-        .max_concurrent_streams(CALLS_PER_CONNECTION)
-        .add_service(workers)
-        .add_service(apps)
-        .add_service(submissions)
-        .add_service(operators)
-        .add_service(ha)
-        .serve_with_incoming_shutdown(connection::incoming(listener, cut), drain.cancelled_owned())
-        .await
+    Routes::new(workers).add_service(apps).add_service(submissions).add_service(operators).add_service(ha)
 }
 
 /// One call that the machine answers: read, ask, write.

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use tanist_core::time::Wall;
 
-use crate::clock;
 use crate::election::{Candidate, MemberRecord, Resignation, Tenure};
 use crate::engine::{Guard, Revision};
 use crate::error::{ElectionError, StoreError};
 use crate::key::Family;
+use crate::{chance, clock};
 
 use super::calls::RESEND_PAUSE;
 use super::fault::{Kind, Reason};
@@ -237,9 +236,8 @@ fn until(end: Wall, now: Wall) -> Duration {
 
 /// A random part of [`SPREAD`].
 fn spread() -> Duration {
-    let (random, _) = Uuid::new_v4().as_u64_pair();
     let most = u64::try_from(SPREAD.as_micros()).unwrap_or(u64::MAX);
-    Duration::from_micros(random % most.saturating_add(1))
+    Duration::from_micros(chance::below(most.saturating_add(1)))
 }
 
 /// Whoever waits for a try to take the office.

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce};
 use tanist_core::time::Wall;
 
+use crate::chance;
 use crate::election::{
     Candidate, Ended, Ending, HISTORY_KEPT, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures,
 };
@@ -337,5 +337,5 @@ pub(super) fn decode<T: DeserializeOwned>(found: &Versioned) -> Result<T, StoreE
 }
 
 pub(super) fn random_id<T: FromStr<Err = InvalidId>>() -> Result<T, ElectionError> {
-    Uuid::new_v4().to_string().parse().map_err(ElectionError::NewId)
+    chance::uuid().to_string().parse().map_err(ElectionError::NewId)
 }

@@ -124,7 +124,7 @@ impl Endpoint {
         if let Some(knock) = &self.knock {
             knock.at_the_door().await.map_err(|error| Fault::at_the_door(&self.name, &error))?;
         }
-        let channel = Channel::Tonic(self.transport.connect_lazy());
+        let channel = self.channel();
         let plain = ConnectOptions::new().with_require_leader(lane.is_stream());
         let fault = |error: etcd_client::Error| Fault::of(&self.name, &error);
         if let Some(login) = &self.login {
@@ -144,6 +144,15 @@ impl Endpoint {
             }
         }
         Client::from_channel(channel, Some(plain)).await.map_err(fault)
+    }
+
+    /// A connection of its own, made when it is first used.
+    fn channel(&self) -> Channel {
+        #[cfg(feature = "simulated")]
+        if let Some(host) = crate::simulated::host() {
+            return host.channel(&self.name);
+        }
+        Channel::Tonic(self.transport.connect_lazy())
     }
 
     fn locked_out(&self) -> Option<Fault> {
