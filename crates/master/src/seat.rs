@@ -203,9 +203,9 @@ impl Office {
         self.tenure.standing.borrow().clone()
     }
 
-    /// When the term is to be suspended unless it is renewed before.
+    /// When the term is to be suspended unless it is renewed before. Not while it is being left: then nobody looks at it.
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        if self.suspended {
+        if self.suspended || self.writing.is_leaving() {
             return None;
         }
         match &*self.tenure.standing.borrow() {

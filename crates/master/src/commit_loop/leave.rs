@@ -64,8 +64,11 @@ impl CommitLoop {
         self.departure.as_ref().is_some_and(|departure| departure.in_doubt.is_none())
     }
 
-    /// When that must have come to its end.
-    pub(super) fn drained_by(&self) -> Option<Mono> {
+    /// When what is under way must be durable. Once the store is being told, its own deadline counts.
+    pub(super) fn drained_by(&mut self) -> Option<Mono> {
+        if self.seat.office().is_some_and(|office| office.writing.is_leaving()) {
+            return None;
+        }
         self.departure.as_ref().filter(|_| self.is_departing()).map(|departure| departure.drained_by)
     }
 
