@@ -183,7 +183,7 @@ number!(
     ReportId(u64)
 );
 number!(
-    /// Tells two processes apart that carry the same worker id: random, drawn at process start.
+    /// Which worker process at one endpoint, counting up from each to the next: what an earlier one has said is void.
     Incarnation(u64)
 );
 

@@ -58,6 +58,14 @@ pub enum WorkerError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The number of the last process of this work directory cannot be read.
+    #[error("{} is damaged: {problem}; remove it, the clock of this host will do unless it was set back", path.display())]
+    DamagedIncarnation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The term obeyed could not be made durable before the worker was told to stop; nothing was done under it.
     #[error("stopped before term {term} could be written to {}", path.display())]
     TermNotSaved {

@@ -181,10 +181,15 @@ impl WorkerOptions {
     }
 
     /// Who this process is, once it is known by which port it is reached.
-    pub(crate) fn identity(&self, port: u16, started_at: Wall) -> Result<WorkerIdentity, WorkerError> {
+    pub(crate) fn identity(
+        &self,
+        incarnation: Incarnation,
+        port: u16,
+        started_at: Wall,
+    ) -> Result<WorkerIdentity, WorkerError> {
         Ok(WorkerIdentity {
             id: self.naming.id(started_at, &self.host, port)?,
-            incarnation: Incarnation(random()),
+            incarnation,
             host: self.host.clone(),
             port,
             ui_url: self.ui_url.clone(),
@@ -243,12 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn wr_01_ids_follow_the_pattern_and_incarnations_differ() {
+    fn wr_01_ids_follow_the_pattern() {
         let at = Wall(1_795_183_200_999);
-        let identity = options().identity(7078, at).unwrap();
+        let identity = options().identity(Incarnation(1), 7078, at).unwrap();
         assert_eq!(identity.id.as_str(), "worker-20261120140000-host1-7078");
-        assert_ne!(identity.incarnation, options().identity(7078, at).unwrap().incarnation);
-        let named = |naming| WorkerOptions { naming, ..options() }.identity(1, at).unwrap().id.to_string();
+        let named =
+            |naming| WorkerOptions { naming, ..options() }.identity(Incarnation(1), 1, at).unwrap().id.to_string();
         assert_eq!(named(Naming::pattern("w-%2$s-%3$05d").unwrap()), "w-host1-00001");
         assert_eq!(named(Naming::Fixed(WorkerId::new("me").unwrap())), "me");
         let error = Naming::pattern("my worker").unwrap_err().to_string();
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_machine_gets_its_own_defaults() {
-        let identity = options().identity(1, Wall(0)).unwrap();
+        let identity = options().identity(Incarnation(1), 1, Wall(0)).unwrap();
         let config = options().machine(identity.clone(), Addresses::default());
         assert!(config.cores >= Cores(1) && config.memory >= Memory::mib(1024), "CL-02");
         let mut expected = WorkerConfig::new(identity, config.cores, config.memory);

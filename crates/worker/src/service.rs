@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use tanist_core::ids::{ClusterId, Term};
+use tanist_core::ids::{ClusterId, Incarnation, Term};
+use tanist_core::time::Wall;
 use tanist_core::units::Memory;
 use tanist_core::worker::Worker;
 
@@ -59,10 +60,10 @@ pub async fn run(
 ) -> Result<Exit, WorkerError> {
     options.check()?;
     let started_at = wall();
-    let (place, state, heard) = open_work_dir(&options).await?;
+    let (place, state, heard, incarnation) = open_work_dir(&options, started_at).await?;
     let resources = options.find_resources().await.map_err(WorkerError::Resources)?;
     let bound = listener.local_addr().map_err(system("read the address of the listener"))?;
-    let identity = options.identity(options.advertised_port.unwrap_or(bound.port()), started_at)?;
+    let identity = options.identity(incarnation, options.advertised_port.unwrap_or(bound.port()), started_at)?;
     let mut power = PowerFailure::watch(options.behaviour.decommission_enabled)?;
 
     let (handle, inbox, stops) = WorkerHandle::new(identity.clone());
@@ -126,13 +127,15 @@ pub async fn run(
 /// Opens the work directory, takes it for this process alone, and reads what an earlier process has left there.
 async fn open_work_dir(
     options: &WorkerOptions,
-) -> Result<(Arc<Place>, Arc<StateDir>, Option<(Term, ClusterId)>), WorkerError> {
+    started_at: Wall,
+) -> Result<(Arc<Place>, Arc<StateDir>, Option<(Term, ClusterId)>, Incarnation), WorkerError> {
     let (path, local) = (options.work_dir.clone(), options.local_dirs.clone());
     let opened = spawn_blocking(move || {
         let place = Place::open(&path, local).map_err(|source| WorkerError::WorkDir { path, source })?;
         let state = StateDir::open(place.work.root())?;
         let heard = state.load()?;
-        Ok((Arc::new(place), Arc::new(state), heard))
+        let incarnation = state.begin(started_at)?;
+        Ok((Arc::new(place), Arc::new(state), heard, incarnation))
     });
     opened.await.map_err(|source| WorkerError::Panicked { task: "work directory", source })?
 }

@@ -1,7 +1,8 @@
 //! `<work dir>/.tanist`: what a worker remembers over its processes, and the lock that keeps a second one out.
 //!
 //! The highest term obeyed must survive the process: a worker that forgot it could be commanded by a leader that was
-//! deposed while the worker was down (ha-protocol 5).
+//! deposed while the worker was down (ha-protocol 5). So must the number of the process, for masters to tell what an
+//! earlier one has sent from what this one sends.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce, Term};
+use tanist_core::ids::{ClusterId, Epoch, Generation, Incarnation, InvalidId, Nonce, Term};
+use tanist_core::time::Wall;
 
 use crate::error::WorkerError;
 
@@ -17,8 +19,7 @@ use crate::error::WorkerError;
 const NAME: &str = ".tanist";
 const LOCK: &str = "lock";
 const TERM: &str = "term.json";
-/// Where the next term is written before it takes the place of the last one.
-const NEXT_TERM: &str = "term.json.next";
+const INCARNATION: &str = "incarnation";
 /// Version of the file's form.
 const FORM: u32 = 1;
 
@@ -92,11 +93,35 @@ impl StateDir {
             epoch: term.epoch.0,
             nonce: term.nonce.to_string(),
         };
-        let next = self.path.join(NEXT_TERM);
+        self.replace(TERM, &serde_json::to_vec(&saved)?)
+    }
+
+    /// Numbers this process above every earlier one of this directory, and durably so. The clock does for a directory that
+    /// was lost. Blocks.
+    pub(crate) fn begin(&self, now: Wall) -> Result<Incarnation, WorkerError> {
+        let path = self.path.join(INCARNATION);
+        let last = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse::<u64>().map_err(|error| {
+                let problem = format!("{text:?} is no number: {error}");
+                WorkerError::DamagedIncarnation { path: path.clone(), problem }
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(WorkerError::State { operation: "read", path, source }),
+        };
+        let incarnation = now.0.max(last.saturating_add(1));
+        match self.replace(INCARNATION, incarnation.to_string().as_bytes()) {
+            Ok(()) => Ok(Incarnation(incarnation)),
+            Err(source) => Err(WorkerError::State { operation: "write", path, source }),
+        }
+    }
+
+    /// Gives a file new content that is durable, or leaves the old one.
+    fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let next = self.path.join(format!("{name}.next"));
         let mut file = File::create(&next)?;
-        file.write_all(&serde_json::to_vec(&saved)?)?;
+        file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&next, self.term_file())?;
+        fs::rename(&next, self.path.join(name))?;
         // The new name is durable only with its directory.
         File::open(&self.path)?.sync_all()
     }
@@ -121,6 +146,17 @@ mod tests {
         drop(state);
         let state = StateDir::open(dir.path()).unwrap();
         assert_eq!(state.load().unwrap(), Some((term(4), cluster)));
+    }
+
+    #[test]
+    fn processes_are_numbered_upwards_whatever_the_clock_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let begin = |now| StateDir::open(dir.path()).unwrap().begin(Wall(now));
+        let numbers = [1000, 1000, 5000, 2000].map(|now| begin(now).unwrap().0);
+        assert_eq!(numbers, [1000, 1001, 5000, 5001]);
+        fs::write(dir.path().join(NAME).join(INCARNATION), "50x").unwrap();
+        let error = begin(6000).unwrap_err().to_string();
+        assert!(error.contains("incarnation") && error.contains("50x"), "{error}");
     }
 
     #[test]

@@ -96,12 +96,12 @@ impl Leader {
         self.schedule(ctx);
     }
 
-    /// A later session of the same process was quicker: what this registration says has changed since.
+    /// A later session of the same process was quicker, or a later process at the same place: what this registration says
+    /// has changed since, or is gone with its process.
     fn is_overtaken(&self, registration: &RegisterWorker) -> bool {
-        let RegisterWorker { id, incarnation, number, .. } = registration;
-        self.workers
-            .get(id)
-            .is_some_and(|known| known.record.incarnation == *incarnation && known.registration > *number)
+        let RegisterWorker { incarnation, number, host, port, .. } = registration;
+        let there = self.places.get(&(host.clone(), *port)).and_then(|id| self.workers.get(id));
+        there.is_some_and(|known| (known.record.incarnation, known.registration) > (*incarnation, *number))
     }
 
     /// Another process under an id whose holder is not lost, at another place. Either the holder is just ending, then the

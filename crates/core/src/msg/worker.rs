@@ -74,7 +74,7 @@ pub enum WorkerToMaster {
 pub struct RegisterWorker {
     /// Which worker.
     pub id: WorkerId,
-    /// Which process under this id.
+    /// Which process at this endpoint, counting up. What one has sent is void after a later one was heard.
     pub incarnation: Incarnation,
     /// Which registration of this process this is, counting up. One that arrives after a later one is void: sessions
     /// are ordered in themselves, not among each other.

@@ -324,6 +324,24 @@ fn a_registration_that_was_overtaken_by_a_later_one_is_void_i4_i6() {
     assert!(registered(&rig.join(restarted).1).is_some(), "another process counts for itself");
 }
 
+/// Found by the model: what a process has sent before it died may arrive after its successor's registration.
+#[test]
+fn what_a_dead_process_has_sent_is_void_once_its_successor_was_heard_i3() {
+    for id in ["w1", "w1-started-earlier"] {
+        let mut rig = Rig::alive();
+        let (session, _) = rig.join(RegisterWorker { incarnation: Incarnation(2), ..worker("w1", 4, 1024) });
+        let (driver, effects) = rig.submit(driver(1, 1));
+        let DriverOnWorker { attempt, .. } = launched_drivers(&effects).remove(0).1;
+        rig.tell(session, WorkerToMaster::DriverStarted { driver: driver.clone(), attempt });
+        rig.join(worker("w2", 4, 1024));
+        let there = worker("w1", 4, 1024);
+        let late = RegisterWorker { id: WorkerId::new(id).unwrap(), incarnation: Incarnation(1), number: 9, ..there };
+        let (dead, effects) = rig.join(late);
+        assert_eq!(effects, [Effect::CloseSession { session: dead }], "{id}");
+        assert_eq!(rig.status(&driver).attempt, Attempt(1), "{id}: it runs where it runs");
+    }
+}
+
 #[test]
 fn a_worker_is_taken_once_it_knows_the_term_ha_protocol_4() {
     let mut rig = Rig::alive();
