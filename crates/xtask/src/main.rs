@@ -20,6 +20,8 @@ usage: cargo xtask <task>
   chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
                 random, rounds, list, check, clean; --debug before them takes the unoptimized build; broken = a build with
                 a fault on purpose, which must be found
+  model         checks the protocol in every order of events and prints what came of it (docs/model.md); --long takes
+                wider bounds
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "bench" => bench(),
         "chaos" if env::args().nth(2).is_some_and(|word| word == "broken") => broken(),
         "chaos" => return chaos(),
+        "model" => model(),
         "fix" => fix(),
         _ => {
             eprint!("{USAGE}");
@@ -146,6 +149,12 @@ fn broken() -> Result<()> {
 fn target() -> Result<PathBuf> {
     let this = env::current_exe().context("the path of this program")?;
     Ok(this.ancestors().nth(2).context("the target directory")?.to_owned())
+}
+
+/// As the tests do it: the dev profile optimises what is hot there.
+fn model() -> Result<()> {
+    let named = env::args_os().skip(2);
+    run(cargo_command(&["run", "--quiet", "--locked", "-p", "tanist-model", "--"]).args(named))
 }
 
 fn fix() -> Result<()> {
