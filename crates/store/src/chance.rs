@@ -21,3 +21,15 @@ pub fn below(limit: u64) -> u64 {
     // The version of the id stands in its upper half: bits 12 to 15.
     (random >> 16).checked_rem(limit).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_kept() {
+        assert_eq!((below(0), below(1)), (0, 0));
+        let drawn: std::collections::BTreeSet<u64> = (0..1000).map(|_| below(4)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    }
+}

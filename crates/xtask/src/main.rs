@@ -22,6 +22,7 @@ usage: cargo xtask <task>
                 a fault on purpose, which must be found
   model         checks the protocol in every order of events and prints what came of it (docs/model.md); --long takes
                 wider bounds
+  sim           the simulator (docs/simulator.md): a cluster in virtual time from a seed; `--help` shows its flags
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         "chaos" if env::args().nth(2).is_some_and(|word| word == "broken") => broken(),
         "chaos" => return chaos(),
         "model" => model(),
+        "sim" => sim(&arguments()),
         "fix" => fix(),
         _ => {
             eprint!("{USAGE}");
@@ -58,7 +60,22 @@ fn test() -> Result<()> {
     etcd::provide()?;
     // With the tests' own dependencies in view: the features of ours are the same in both steps then.
     cargo(&[&["build", "--bins", "--tests"], &TESTED[..]].concat())?;
-    cargo(&[&["test", "--no-fail-fast"], &TESTED[..]].concat())
+    cargo(&[&["test", "--no-fail-fast"], &TESTED[..]].concat())?;
+    run(&mut simulating(&["test", "--locked", "--profile", "sim", "-p", "tanist-sim"])?)?;
+    sim(&[])
+}
+
+/// Runs the simulator. Its choices follow from the seed alone only where the runtime's do, too, which that offers behind
+/// a flag of the compiler: so it is built beside everything else, and optimised, for it has days to live through.
+fn sim(args: &[OsString]) -> Result<()> {
+    let build = ["run", "--quiet", "--locked", "--profile", "sim", "-p", "tanist-sim", "--"];
+    run(simulating(&build)?.args(args))
+}
+
+fn simulating(args: &[&str]) -> Result<Command> {
+    let mut command = cargo_command(args);
+    command.env("RUSTFLAGS", "--cfg tokio_unstable").env("CARGO_TARGET_DIR", target()?.join("sim"));
+    Ok(command)
 }
 
 fn lint() -> Result<()> {
@@ -91,7 +108,7 @@ fn conform() -> Result<()> {
 /// Without a name: what is measured inside of one process. Else one of `tanist-bench`, which starts the binary that is
 /// built here.
 fn bench() -> Result<()> {
-    let named: Vec<OsString> = env::args_os().skip(2).collect();
+    let named = arguments();
     if named.is_empty() {
         return cargo(&["bench", "--workspace", "--locked"]);
     }
@@ -155,6 +172,11 @@ fn target() -> Result<PathBuf> {
 fn model() -> Result<()> {
     let named = env::args_os().skip(2);
     run(cargo_command(&["run", "--quiet", "--locked", "-p", "tanist-model", "--"]).args(named))
+}
+
+/// What comes after the task.
+fn arguments() -> Vec<OsString> {
+    env::args_os().skip(2).collect()
 }
 
 fn fix() -> Result<()> {

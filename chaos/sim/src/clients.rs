@@ -1,0 +1,150 @@
+//! Application processes: the client's machine and the program that listens to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tanist_core::app::{AppClient, Effect, Event, Notice};
+use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId};
+use tanist_core::time::Mono;
+
+use crate::agenda::Clock;
+use crate::net::{Party, Process};
+use crate::settings;
+use crate::world::{Happening, World};
+
+/// An application's host.
+pub struct Client {
+    /// How many processes there were.
+    pub life: u32,
+    /// None: the process has ended.
+    pub machine: Option<AppClient>,
+    /// Its clocks.
+    pub clock: Clock,
+    requests: u64,
+    /// What the program was told it has, and what it was told is gone.
+    has: BTreeSet<ExecutorRef>,
+    lost: BTreeSet<ExecutorRef>,
+}
+
+impl Client {
+    /// A host without a process.
+    pub fn new(now: Mono) -> Self {
+        let (has, lost) = (BTreeSet::new(), BTreeSet::new());
+        Self { life: 0, machine: None, clock: Clock::right(now), requests: 0, has, lost }
+    }
+
+    /// The application's id, while its process lives.
+    pub fn id(&self) -> Option<&AppId> {
+        self.machine.as_ref()?.id()
+    }
+
+    /// What a program is told is true for good: an executor comes once and goes once.
+    fn hear(&mut self, notice: Notice) {
+        match notice {
+            Notice::ExecutorAdded { executor, .. } => {
+                assert!(!self.lost.contains(&executor), "I7: {executor} was lost and is back");
+                assert!(self.has.insert(executor.clone()), "I8: {executor} is told twice");
+            }
+            Notice::ExecutorRemoved { executor, .. } => {
+                assert!(self.has.remove(&executor), "I7: {executor} goes without having come");
+                self.lost.insert(executor);
+            }
+            Notice::Connected { .. }
+            | Notice::Disconnected
+            | Notice::Dead { .. }
+            | Notice::ExecutorChanged { .. }
+            | Notice::ExecutorDecommissioned { .. }
+            | Notice::WorkerRemoved { .. } => {}
+        }
+    }
+}
+
+impl World {
+    fn app_process(&self, client: usize) -> Process {
+        (Party::App(client), self.clients[client].life)
+    }
+
+    /// A new application.
+    pub fn app_starts(&mut self, client: usize) {
+        let seed = self.rng.bits();
+        let known = &mut self.clients[client];
+        if known.machine.is_some() {
+            return;
+        }
+        known.life += 1;
+        (known.has, known.lost) = (BTreeSet::new(), BTreeSet::new());
+        known.machine = Some(AppClient::new(settings::app(client, known.life), seed));
+        self.app_handles(client, Event::Start);
+    }
+
+    /// Its process is gone.
+    pub fn app_dies(&mut self, client: usize) {
+        let process = self.app_process(client);
+        if self.clients[client].machine.take().is_some() {
+            self.lines_end(process);
+        }
+    }
+
+    /// Something happens to a process, if it is still the same one.
+    pub fn app_event(&mut self, client: usize, life: u32, event: Event) {
+        if self.clients[client].life == life {
+            self.app_handles(client, event);
+        }
+    }
+
+    /// The program asks for so many executors.
+    pub fn app_wants(&mut self, client: usize, total: u32) {
+        self.clients[client].requests += 1;
+        let request = self.clients[client].requests;
+        let targets = BTreeMap::from([(ProfileId(0), total)]);
+        self.app_handles(client, Event::RequestExecutors { request, profiles: Vec::new(), targets });
+    }
+
+    /// The program has one of its executors ended.
+    pub fn app_ends_executor(&mut self, client: usize, pick: usize) {
+        let has: Vec<ExecutorRef> = self.clients[client].has.iter().cloned().collect();
+        let Some(executor) = has.get(pick % has.len().max(1)).cloned() else { return };
+        self.clients[client].requests += 1;
+        let request = self.clients[client].requests;
+        let executors: Vec<ExecutorId> = vec![executor.id];
+        self.ledger.unwanted.insert(executor);
+        self.app_handles(client, Event::KillExecutors { request, executors });
+    }
+
+    /// The program is over.
+    pub fn app_stops(&mut self, client: usize) {
+        self.app_handles(client, Event::Stop);
+    }
+
+    fn app_handles(&mut self, client: usize, event: Event) {
+        let known = &mut self.clients[client];
+        let now = known.clock.now(self.agenda.now());
+        let life = known.life;
+        let Some(machine) = known.machine.as_mut() else { return };
+        let mut effects = Vec::new();
+        let shown = self.trace.has_words().then(|| format!("{event:?}"));
+        machine.handle(now, event, &mut effects);
+        if let Some(event) = shown {
+            self.trace.note(self.agenda.now(), format_args!("a{client} ← {event}\n          {effects:?}"));
+        }
+        for effect in effects {
+            if self.clients[client].life == life && self.clients[client].machine.is_some() {
+                self.app_carries_out(client, effect);
+            }
+        }
+    }
+
+    fn app_carries_out(&mut self, client: usize, effect: Effect) {
+        let process = self.app_process(client);
+        match effect {
+            Effect::Track(effect) => self.tracks(process, effect),
+            Effect::Send { link, message } => self.say_app(process, link, &message),
+            Effect::Tell(notice) => self.clients[client].hear(notice),
+            Effect::Arm { timer, at } => {
+                let at = self.clients[client].clock.when(at);
+                self.agenda.at(at, Happening::App { process, event: Event::Timer(timer) });
+            }
+            Effect::Answer { .. } | Effect::Warn(_) => {}
+            Effect::Ended => self.app_dies(client),
+        }
+    }
+}
