@@ -406,6 +406,11 @@ impl World {
                 self.masters[master].wake(now);
                 self.flows_to(Party::Master(master));
             }
+            // A loop that would hang on is killed, as an operator does.
+            if self.masters[master].forget_orders() {
+                self.master_crashes(master);
+            }
+            self.break_master(master);
             self.orders(master, Question::Resume);
         }
         for host in 0..self.hosts.len() {

@@ -71,6 +71,8 @@ struct System {
     wall_ahead: Cell<i64>,
     rng: RefCell<Rng>,
     orders: RefCell<BTreeMap<String, (Order, u32)>>,
+    /// Until its runtime has come so far, something waits at a fail point.
+    waits_until: Cell<Duration>,
     /// How often the loop has come round in this millisecond.
     turns: Cell<(Mono, u32)>,
     port: Arc<Port>,
@@ -78,8 +80,7 @@ struct System {
 
 impl Host for System {
     fn mono(&self) -> Mono {
-        let ran = self.began.get().map_or(Duration::ZERO, |began| Instant::now().saturating_duration_since(began));
-        Mono(self.booted.get()) + ran
+        Mono(self.booted.get()) + self.ran()
     }
 
     fn wall(&self) -> Wall {
@@ -101,6 +102,9 @@ impl Host for System {
         if *left == 0 {
             orders.remove(failpoint);
         }
+        if let Order::Wait(length) = order {
+            self.waits_until.set(self.waits_until.get().max(self.ran() + length));
+        }
         Some(order)
     }
 
@@ -114,6 +118,11 @@ impl Host for System {
 }
 
 impl System {
+    /// How long the runtime has run.
+    fn ran(&self) -> Duration {
+        self.began.get().map_or(Duration::ZERO, |began| Instant::now().saturating_duration_since(began))
+    }
+
     /// A loop that comes round again and again at one moment has something due that it does not do.
     fn count_turn(&self) {
         let (at, turns) = self.turns.get();
@@ -152,6 +161,7 @@ impl MasterHost {
             wall_ahead: Cell::new(self.clock.wall_ahead()),
             rng: RefCell::new(rng),
             orders: RefCell::default(),
+            waits_until: Cell::new(Duration::ZERO),
             turns: Cell::new((Mono(0), 0)),
             port: port.clone(),
         });
@@ -238,6 +248,13 @@ impl MasterHost {
         if let Some(process) = &self.process {
             process.system.orders.borrow_mut().insert(failpoint.to_owned(), (order, times));
         }
+    }
+
+    /// No fault is ordered any more. True: one goes on, because its clock has stood still or is slow.
+    pub fn forget_orders(&mut self) -> bool {
+        let Some(process) = &self.process else { return false };
+        process.system.orders.borrow_mut().clear();
+        Duration::from_millis(process.ran.get()) < process.system.waits_until.get()
     }
 
     /// Something has come from the network.
