@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tanist_core::app::{AppClient, Effect, Event, Notice};
+use tanist_core::app::{AppClient, Effect, Event, Notice, Timer};
 use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId};
 use tanist_core::time::Mono;
 
@@ -133,6 +133,16 @@ impl World {
         }
     }
 
+    /// An alarm rings, unless the clock was slowed down meanwhile: then later.
+    pub fn app_alarm(&mut self, process: Process, at: Mono, timer: Timer) {
+        let (Party::App(client), life) = process else { return };
+        let clock = self.clients[client].clock;
+        if clock.mono(self.agenda.now()) < at {
+            return self.agenda.at(clock.when(at), Happening::AppAlarm { process, at, timer });
+        }
+        self.app_event(client, life, Event::Timer(timer));
+    }
+
     fn app_carries_out(&mut self, client: usize, effect: Effect) {
         let process = self.app_process(client);
         match effect {
@@ -140,8 +150,8 @@ impl World {
             Effect::Send { link, message } => self.say_app(process, link, &message),
             Effect::Tell(notice) => self.clients[client].hear(notice),
             Effect::Arm { timer, at } => {
-                let at = self.clients[client].clock.when(at);
-                self.agenda.at(at, Happening::App { process, event: Event::Timer(timer) });
+                let rings = self.clients[client].clock.when(at);
+                self.agenda.at(rings, Happening::AppAlarm { process, at, timer });
             }
             Effect::Answer { .. } | Effect::Warn(_) => {}
             Effect::Ended => self.app_dies(client),

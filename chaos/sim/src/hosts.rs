@@ -10,7 +10,7 @@ use tanist_core::ids::{Attempt, ClusterId, DriverId, ExecutorRef, Incarnation, T
 use tanist_core::model::OnIsolation;
 use tanist_core::msg::{MasterToWorker, WorkerCommand};
 use tanist_core::time::Mono;
-use tanist_core::worker::{Effect, Event, Limit, Ready, RunId, SIGKILL_HELPS_WITHIN, What, Worker};
+use tanist_core::worker::{Effect, Event, Limit, Ready, RunId, SIGKILL_HELPS_WITHIN, Timer, What, Worker};
 
 use crate::agenda::{Clock, millis};
 use crate::net::{Party, Process};
@@ -233,8 +233,8 @@ impl World {
             Effect::ListDirs => self.worker_later(host, Duration::ZERO, Event::DirListing(Vec::new())),
             Effect::DeleteDirs(_) | Effect::DeleteScratch { .. } => {}
             Effect::Arm { timer, at } => {
-                let at = self.hosts[host].clock.when(at);
-                self.agenda.at(at, Happening::Worker { process, event: Event::Timer(timer) });
+                let rings = self.hosts[host].clock.when(at);
+                self.agenda.at(rings, Happening::WorkerAlarm { process, at, timer });
             }
             Effect::Warn(trouble) => self.observe_trouble(host, &trouble),
             Effect::Exit { .. } => {
@@ -242,6 +242,16 @@ impl World {
                 self.worker_dies(host);
             }
         }
+    }
+
+    /// An alarm rings, unless the clock was slowed down meanwhile: then later.
+    pub fn worker_alarm(&mut self, process: Process, at: Mono, timer: Timer) {
+        let (Party::Worker(host), life) = process else { return };
+        let clock = self.hosts[host].clock;
+        if clock.mono(self.agenda.now()) < at {
+            return self.agenda.at(clock.when(at), Happening::WorkerAlarm { process, at, timer });
+        }
+        self.worker_event(host, life, Event::Timer(timer));
     }
 
     fn worker_later(&mut self, host: usize, wait: Duration, event: Event) {
@@ -371,9 +381,13 @@ impl World {
         }
         let Some(known) = self.hosts[host].runs.get_mut(&run) else { return };
         let at = |limit: Limit| if what == AtLimit::Kill { limit.kill_at } else { limit.terminate_at };
-        let Some(program) = known.program.as_mut().filter(|_| known.limit.is_some_and(|limit| at(limit) <= now)) else {
-            return;
-        };
+        let Some(limit) = known.limit.map(at) else { return };
+        if limit > now {
+            // Put off, or the clock was slowed down.
+            let comes = self.hosts[host].clock.when(limit);
+            return self.agenda.at(comes, Happening::Limit { process, run, what });
+        }
+        let Some(program) = known.program.as_mut() else { return };
         program.at_limit = true;
         let (serial, heeds_sigterm) = (program.serial, program.heeds_sigterm);
         match what {

@@ -86,6 +86,10 @@ pub enum Happening {
     Worker { process: Process, event: worker::Event },
     /// An event for an application's machine.
     App { process: Process, event: app::Event },
+    /// An alarm of a worker's machine, for when its own clock shows this.
+    WorkerAlarm { process: Process, at: Mono, timer: worker::Timer },
+    /// The same of an application's.
+    AppAlarm { process: Process, at: Mono, timer: app::Timer },
     /// A program is started.
     Spawns { process: Process, run: RunId },
     /// A program ends.
@@ -236,6 +240,8 @@ impl World {
             Happening::Worker { process: (Party::Worker(host), life), event } => self.worker_event(host, life, event),
             Happening::App { process: (Party::App(client), life), event } => self.app_event(client, life, event),
             Happening::Worker { .. } | Happening::App { .. } => {}
+            Happening::WorkerAlarm { process, at, timer } => self.worker_alarm(process, at, timer),
+            Happening::AppAlarm { process, at, timer } => self.app_alarm(process, at, timer),
             Happening::Spawns { process, run } => self.spawns(process, run),
             Happening::Exits { process, run, serial, code } => self.exits(process, run, serial, code),
             Happening::Limit { process, run, what } => self.limit_comes(process, run, what),
