@@ -1,7 +1,7 @@
 //! What the core's own master does: `tanist_core::master::Master`, asked once for every question that comes up.
 //!
 //! A question is the memory of a leader and an event. The machine with that memory is made by letting a new one live
-//! through a past that leads there ([`past`]); then it is given the event, and its effects are put into the model's
+//! through a past that leads there (`past`); then it is given the event, and its effects are put into the model's
 //! numbers. Nothing is decided here. Answers are kept, so that the machine runs some thousand times, not some million.
 
 mod past;
