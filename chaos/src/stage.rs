@@ -1,6 +1,6 @@
 //! Three masters on three members of etcd, and four workers with work.
 
-use tanist_testkit::{Cluster, Etcd, Shape, Store};
+use tanist_testkit::{Cluster, Etcd, Shape, Store, wait_for};
 
 use crate::office::Office;
 use crate::slot::Slot;
@@ -28,6 +28,11 @@ impl Stage {
         let etcd = Etcd::start(3).unwrap();
         let shape = Shape { masters: 3, workers: 4, cores: 3, store: Store::etcd(&etcd), ..Shape::default() };
         let cluster = Cluster::start(change(shape)).unwrap();
+        // An office is handed over to members only.
+        wait_for("all masters are members", crate::SOON, || {
+            let members = cluster.json(&["ctl", "members"])?;
+            (members.as_array()?.len() == cluster.masters.len()).then_some(())
+        });
         Self { cluster, etcd, _slot: slot }
     }
 

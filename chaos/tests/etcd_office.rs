@@ -139,7 +139,8 @@ fn what_a_deposed_leader_says_late_is_refused_by_the_workers() {
     };
     towards_masters(silent);
     let id = stage.cluster.masters[slow].id.clone();
-    assert_eq!(stage.cluster.run(&["ctl", "switchover", "--to", &id]).unwrap().code, 0);
+    let handed = stage.cluster.run(&["ctl", "switchover", "--to", &id]).unwrap();
+    assert_eq!(handed.code, 0, "{handed:?}");
     let led_since = Instant::now();
     wait_for("its announcements are on the way", SOON, || (led_since.elapsed() >= ANNOUNCED).then_some(()));
     end_lease(&stage);
