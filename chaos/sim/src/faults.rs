@@ -97,7 +97,10 @@ impl World {
             Fault::ProgramExits { pick, code } => self.some_program_exits(pick, code),
             Fault::Want { client, total } => self.app_wants(client, total),
             Fault::EndExecutor { client, pick } => self.app_ends_executor(client, pick),
-            Fault::Clear { master } => self.orders(master, Question::Clear),
+            Fault::Clear { master } => {
+                self.ledger.cleared = true;
+                self.orders(master, Question::Clear);
+            }
             Fault::StopApp { client, back } => {
                 self.app_stops(client);
                 self.later(10_000 + back, Ending::AppStarts(client));

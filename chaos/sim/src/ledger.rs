@@ -30,6 +30,8 @@ pub struct Ledger {
     pub unwanted: BTreeSet<ExecutorRef>,
     /// Drivers that somebody wanted to end.
     pub doomed: BTreeSet<DriverId>,
+    /// Somebody wanted to have forgotten what has ended.
+    pub cleared: bool,
     /// Drivers that a leader has said to have taken, and that were not looked for in the store yet.
     pub acknowledged: Vec<DriverId>,
     /// Which term is in office, if one is.
@@ -101,6 +103,7 @@ impl World {
                     assert!(!ended, "I7: driver {id} has ended, and is written again");
                     self.ledger.stored.insert(id.clone());
                 }
+                (Name::Driver(id), None) => self.observe_driver_removed(id, writes),
                 (Name::App(id), Some(_)) => {
                     let ended = self.ledger.ended.contains(&Name::DoneApp(id.clone()).into());
                     assert!(!ended, "I7: application {id} has ended, and is written again");
@@ -124,6 +127,15 @@ impl World {
                 Some(_) => self.ledger.records.insert(name.into()),
                 None => self.ledger.records.remove(&name.into()),
             };
+        }
+    }
+
+    /// I7: a driver goes with its end, which may be forgotten in the same transaction, if somebody wants that.
+    fn observe_driver_removed(&mut self, id: &DriverId, writes: &[Write<'_>]) {
+        let done = Name::DoneDriver(id.clone());
+        if writes.iter().all(|write| write.name != done) {
+            assert!(self.ledger.cleared, "I7: driver {id} is gone without an end");
+            self.ledger.ended.insert(done.into());
         }
     }
 
