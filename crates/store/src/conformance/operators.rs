@@ -156,10 +156,16 @@ pub async fn a_leader_is_deposed_with_evidence<H: Harness>(harness: &H) {
     let lost = standing.wait_for(|standing| matches!(standing, Standing::Lost(Loss::Expired)));
     tokio::time::timeout(harness.takeover(), lost).await.expect("the old leader hears of it").unwrap();
 
-    let (_other, _campaign) = stand(harness, "m3").await;
-    let again = store.depose(&me, &next.tenure.term(), "again").await.unwrap_err();
-    assert!(matches!(again, ElectionError::DeposedLately { .. }), "{again}");
+    let own = store.depose(&me, &next.tenure.term(), "again").await.unwrap_err();
+    assert!(matches!(own, ElectionError::AlreadyLeading { .. }), "{own}");
     next.commit(Vec::new()).await.expect("who follows leads on");
+
+    let (third, campaign) = stand(harness, "m3").await;
+    third.depose(&candidate("m3").master, &next.tenure.term(), "3 connects were refused").await.unwrap();
+    let last = won(harness, &third, campaign).await;
+    let again = store.depose(&me, &last.tenure.term(), "again").await.unwrap_err();
+    assert!(matches!(again, ElectionError::DeposedLately { .. }), "{again}");
+    last.commit(Vec::new()).await.expect("who has deposed lately does not again");
 }
 
 /// Deposing ends exactly one term: where it is over already, nothing is left to do, and nobody else is touched.
