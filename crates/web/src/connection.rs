@@ -1,0 +1,171 @@
+//! One connection: each request comes whole and in time, is answered in time, and a panic is an answer too.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::face::Face;
+use crate::stream::Stream;
+
+/// Bytes of a request's line and headers.
+const MAX_HEAD: usize = 32 << 10;
+
+/// Since when a connection waits for its peer: for a head, for a body, or for an answer to be read. A peer that sends or reads
+/// slowly is not in the way of others: at the cap, its connection may be the one that ends.
+#[derive(Debug)]
+pub(crate) struct Use {
+    opened: Instant,
+    /// Milliseconds after `opened`, or [`Use::BUSY`].
+    idle_since: AtomicU64,
+}
+
+impl Default for Use {
+    fn default() -> Self {
+        Self { opened: Instant::now(), idle_since: AtomicU64::new(0) }
+    }
+}
+
+impl Use {
+    const BUSY: u64 = u64::MAX;
+
+    /// Since when the peer is waited for; none = a handler works on its request.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        (since != Self::BUSY).then(|| self.opened + std::time::Duration::from_millis(since))
+    }
+
+    fn begin(&self) -> Busy<'_> {
+        self.idle_since.store(Self::BUSY, Ordering::Relaxed);
+        Busy(self)
+    }
+}
+
+/// A handler at work on a request.
+struct Busy<'a>(&'a Use);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let since = self.0.opened.elapsed().as_millis();
+        self.0.idle_since.store(u64::try_from(since).unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn run(stream: TcpStream, face: Arc<Face>, in_use: Arc<Use>, stop: CancellationToken) {
+    let name = face.name;
+    let limits = &face.limits;
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(face = name, %error, "small answers may be held back");
+    }
+    let io = TokioIo::new(Stream::new(stream, limits.stall_timeout));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(MAX_HEAD)
+        .half_close(true)
+        .title_case_headers(true);
+    let service = service_fn(|request| {
+        let (face, in_use) = (face.clone(), in_use.clone());
+        async move { Ok::<_, Infallible>(with_reason(answer(request, &face, &in_use).await)) }
+    });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match timeout(limits.request_timeout.saturating_add(limits.stall_timeout), connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!(face = name, "a connection is cut: its peer is too slow"),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(face = name, %error, "a connection ended");
+    }
+}
+
+/// The answer to one request, whatever happens to it.
+async fn answer(request: Request<Incoming>, face: &Face, in_use: &Use) -> Response {
+    let deadline = tokio::time::Instant::now() + face.limits.request_timeout;
+    if let Some(key) = &face.key
+        && let Err(why) = key.check(request.headers())
+    {
+        return last((face.error)(StatusCode::FORBIDDEN, &why.to_string()));
+    }
+    let (head, body) = request.into_parts();
+    let read = read(&head.headers, body, face.limits.max_body);
+    let body = match timeout_at(deadline, read).await {
+        Ok(Ok(body)) => body,
+        Ok(Err((status, why))) => return last((face.error)(status, &why)),
+        Err(_) => return last((face.error)(StatusCode::REQUEST_TIMEOUT, "The body did not come in time")),
+    };
+    let _busy = in_use.begin();
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+    let handled = face.router.clone().oneshot(Request::from_parts(head, Body::from(body)));
+    match timeout_at(deadline, AssertUnwindSafe(handled).catch_unwind()).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(_)) => {
+            tracing::error!(face = face.name, %method, path, "the handler of a request panicked");
+            (face.error)(StatusCode::INTERNAL_SERVER_ERROR, "The handler of this request failed; see the log")
+        }
+        Err(_) => {
+            let seconds = face.limits.request_timeout.as_secs_f32();
+            tracing::warn!(face = face.name, %method, path, seconds, "a request was not answered in time");
+            let why = format!("No answer within {seconds}s; whether the request takes effect is not known");
+            (face.error)(StatusCode::SERVICE_UNAVAILABLE, &why)
+        }
+    }
+}
+
+/// The whole body.
+async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, (StatusCode, String)> {
+    let too_large =
+        || (StatusCode::PAYLOAD_TOO_LARGE, format!("The body has more than the {max} bytes that are allowed"));
+    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|told| told > max as u64) {
+        return Err(too_large());
+    }
+    match Limited::new(body, max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err((StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}"))),
+    }
+}
+
+/// The last answer on its connection.
+fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A status without a name of its own has its number for one, as the original's 468 does.
+fn with_reason(mut response: Response) -> Response {
+    let status = response.status();
+    if status.canonical_reason().is_none()
+        && let Ok(reason) = ReasonPhrase::try_from(status.as_str().to_owned())
+    {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}

@@ -1,0 +1,59 @@
+//! What is served on one port.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::jws::JwsKey;
+
+/// How a face writes an error of the server itself: too large, too late, not allowed, broken.
+pub type ErrorForm = Arc<dyn Fn(StatusCode, &str) -> Response + Send + Sync>;
+
+/// One port: its routes, and what holds for all of them.
+#[derive(Clone)]
+pub struct Face {
+    /// What it is called in the log, e.g. `rest`.
+    pub name: &'static str,
+    /// What it answers. A handler gets the whole body of its request or is not called.
+    pub router: Router,
+    /// The form of errors.
+    pub error: ErrorForm,
+    /// Whoever asks must show a token signed with this key; none = everybody may ask.
+    pub key: Option<JwsKey>,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+const MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1023);
+
+/// What a peer may take of this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time. One more ends the one that waits for its peer longest, be it for a request or for its answer to
+    /// be read; if handlers are at work for all of them, it is refused.
+    pub max_connections: NonZeroU32,
+    /// Bytes of a request's body. All connections together hold at most so much for each of them.
+    pub max_body: usize,
+    /// How long a connection may take for the next request's line and headers, idle time included.
+    pub idle_timeout: Duration,
+    /// How long a request may take from its headers to its answer.
+    pub request_timeout: Duration,
+    /// How long a peer may leave an answer unread before its connection is cut.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: MAX_CONNECTIONS,
+            max_body: 1 << 20,
+            idle_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(10),
+        }
+    }
+}
