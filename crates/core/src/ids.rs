@@ -83,12 +83,12 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// An application, `app-<yyyyMMddHHmmss>-<4 digits>` by default (AP-01).
+    /// An application, `app-<yyyyMMddHHmmss>-<number>` by default (AP-01).
     AppId,
     "application id"
 );
 text_id!(
-    /// A driver, `driver-<yyyyMMddHHmmss>-<4 digits>` by default (DR-02). It keeps its id when it is relaunched; the
+    /// A driver, `driver-<yyyyMMddHHmmss>-<number>` by default (DR-02). It keeps its id when it is relaunched; the
     /// [`Attempt`] tells the copies apart (the original gives a new id instead, DR-09).
     DriverId,
     "driver id"
@@ -243,7 +243,7 @@ pub enum PatternArg<'a> {
 }
 
 impl IdPattern {
-    /// Arguments of the patterns for driver and application ids: time stamp, counter.
+    /// Arguments of the patterns for driver and application ids: time stamp, number.
     pub const STAMP_COUNTER: &'static [PatternArg<'static>] =
         &[PatternArg::Text("20260101000000"), PatternArg::Number(0)];
     /// Arguments of the pattern for worker ids: time stamp, host, port.

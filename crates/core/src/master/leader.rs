@@ -7,12 +7,11 @@ use super::dead::DeadWorkers;
 use super::effect::Effect;
 use super::entities::{App, Driver, Worker};
 use super::event::{Event, Finding, Peer, Timer};
+use super::id_series::IdSeries;
 use super::refuse;
 use super::schedule::Scheduler;
 use super::view::Missing;
-use crate::ids::{
-    AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, RequestId, SessionId, Term, WorkerId, time_stamp,
-};
+use crate::ids::{AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, RequestId, SessionId, Term, WorkerId};
 use crate::model::{LeaderInfo, MasterRole};
 use crate::msg::{AppNotice, AppToMaster, Fenced, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster};
 use crate::record::{Change, DoneApp, DoneDriver};
@@ -88,12 +87,13 @@ pub(super) struct Leader {
     /// When workers were given up for silence, within the last minute (the mass-loss brake).
     pub(super) recent_losses: VecDeque<Mono>,
     next_command: CommandId,
-    next_app: u64,
-    next_driver: u64,
+    app_series: IdSeries,
+    driver_series: IdSeries,
 }
 
 impl Leader {
     pub(super) fn new(info: LeaderInfo, config: &MasterConfig) -> Self {
+        let series = IdSeries::of(&info.term);
         Self {
             info,
             role: MasterRole::Recovering,
@@ -116,8 +116,8 @@ impl Leader {
             quarantined: Vec::new(),
             recent_losses: VecDeque::new(),
             next_command: CommandId(1),
-            next_app: 0,
-            next_driver: 0,
+            app_series: config.app_number_modulo.map_or_else(|| series.clone(), IdSeries::below),
+            driver_series: series,
         }
     }
 
@@ -245,7 +245,14 @@ impl Leader {
 
     /// Tells an application something if it can hear it; what it misses is settled when it registers again.
     pub(super) fn notify(&mut self, app: &AppId, body: AppNotice, ctx: &mut Ctx<'_>) {
-        let Some(session) = self.apps.get(app).and_then(|app| app.session) else { return };
+        let Some(known) = self.apps.get_mut(app) else { return };
+        known.keep(&body);
+        self.notify_again(app, body, ctx);
+    }
+
+    /// The same for what was told before, or as good as that.
+    pub(super) fn notify_again(&mut self, app: &AppId, body: AppNotice, ctx: &mut Ctx<'_>) {
+        let Some(session) = self.apps.get(app).and_then(|known| known.session) else { return };
         let notice = Fenced { term: self.info.term.clone(), id: self.take_command_id(), body };
         ctx.say_to_app(session, MasterToApp::Notice(notice));
     }
@@ -271,16 +278,16 @@ impl Leader {
         self.sessions.insert(session, peer);
     }
 
-    /// A new driver id (DR-02). The counter starts again in every term (RC-19), so ids are checked against those known.
+    /// A new driver id (DR-02). Patterns that leave out the time stamp or the number may repeat an id (RC-19), so ids are
+    /// checked against those known.
     pub(super) fn new_driver_id(&mut self, ctx: &Ctx<'_>) -> DriverId {
-        let stamp = time_stamp(ctx.now.wall);
-        let mut number = self.next_driver;
+        let mut series = self.driver_series.clone();
         let text = || {
-            number += 1;
-            ctx.config.driver_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number - 1)])
+            let (stamp, number) = series.next(ctx.now.wall);
+            ctx.config.driver_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number)])
         };
         let id = free_id(text, PLAIN_TRIES, DriverId::new, |id| self.knows_driver(id));
-        self.next_driver = number;
+        self.driver_series = series;
         id
     }
 
@@ -290,15 +297,13 @@ impl Leader {
             let text = || id_from_name(name);
             return free_id(text, 1, AppId::new, |id| self.knows_app(id));
         }
-        let stamp = time_stamp(ctx.now.wall);
-        let mut next = self.next_app;
+        let mut series = self.app_series.clone();
         let text = || {
-            let number = ctx.config.app_number_modulo.map_or(next, |modulo| next % modulo.max(1));
-            next += 1;
+            let (stamp, number) = series.next(ctx.now.wall);
             ctx.config.app_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number)])
         };
         let id = free_id(text, PLAIN_TRIES, AppId::new, |id| self.knows_app(id));
-        self.next_app = next;
+        self.app_series = series;
         id
     }
 
