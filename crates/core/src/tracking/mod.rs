@@ -12,7 +12,9 @@
 //!
 //! **The standing question.** Whoever follows a leader keeps a question open at every other configured master: who leads
 //! above this term? A new leader answers it the moment that it leads, over a connection that is there already, and the
-//! session is opened on the same one. A thousand processes that lose their leader at once dial nobody.
+//! session is opened on the same one. A thousand processes that lose their leader at once dial nobody. A master that has
+//! turned a registration away because it does not lead, or may not act on its lead, is asked the same: nobody who waits
+//! for a leader has to wait for his own next retry.
 //!
 //! Every session attempt is a [`LinkId`] of its own, never used again, so that what a former session still delivers
 //! is recognised and dropped.
@@ -27,7 +29,7 @@ mod tracker;
 use std::fmt;
 
 use crate::ids::{ClusterId, Term};
-use crate::model::LeaderInfo;
+use crate::model::{LeaderInfo, MasterRole};
 
 pub(crate) use tracker::{Fence, Step, Tracker};
 
@@ -49,8 +51,8 @@ pub struct TrackingConfig {
     /// Come back to the address under which a master was reached instead of the one it announces, for networks where
     /// the announced one cannot be routed (WR-05, WR-12, SPARK-20529).
     pub prefer_configured_master_address: bool,
-    /// Give up after so many retries in a row, the quick ones at the beginning not counted (WR-04, the original: 16).
-    /// None = never.
+    /// Give up after so many retries in a row, at the original's intervals, the quick ones at the beginning not counted
+    /// (WR-04, the original: 16). None = never; the retries come more often then.
     pub max_registration_retries: Option<u32>,
 }
 
@@ -71,15 +73,25 @@ pub enum Effect {
         /// Which one.
         link: LinkId,
     },
-    /// Put the standing question to this master (read-only, `AwaitLeader`): it answers as soon as it knows of a leader
-    /// above this term, and the answer is handed in. An earlier question to the same address that is still open stands
-    /// for this one.
+    /// Put the standing question to this master (read-only, `AwaitLeader`): it answers as soon as [`is_answer`] says so, and
+    /// the answer is handed in. An earlier question to the same address that is still open stands for this one.
     AskLeader {
         /// `host:port` of the master.
         address: String,
         /// The highest term heard of.
-        above: Term,
+        above: Option<Term>,
     },
+}
+
+/// Whether a master answers the standing question with this leader. Of another one only a higher term is news. With itself
+/// (`own` = its role then) it answers only while it may act, and under the term that the asker has heard of, too: who asks
+/// the leader that he knows has been turned away by it.
+pub fn is_answer(leader: &LeaderInfo, own: Option<MasterRole>, above: Option<&Term>) -> bool {
+    let rank = leader.term.rank();
+    match own {
+        Some(role) => role.leads() && above.is_none_or(|above| rank >= above.rank()),
+        None => above.is_none_or(|above| rank > above.rank()),
+    }
 }
 
 /// What a timer of the tracking is for.

@@ -1,4 +1,5 @@
-//! When to try again: a quick phase, then the original's two intervals with their common fuzz (WR-04).
+//! When to try again: a quick phase, then steadily; or, for those who give up at some time, at the original's two
+//! intervals with their common fuzz (WR-04).
 
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ const QUICK_FIRST: Duration = Duration::from_millis(100);
 const QUICK_LAST: Duration = Duration::from_secs(5);
 /// Retries of the quick phase: 100, 200, 400, 800, 1600, 3200 and 5000 ms.
 pub(super) const QUICK_RETRIES: u32 = 7;
-/// Retries at the first interval after the quick phase (WR-04).
+/// Interval after that, in seconds before the fuzz. Nobody tells a process whose network was away that it is back, so
+/// it looks often (L2, ADR 13).
+const STEADY_SECONDS: f64 = 2.0;
+/// Retries at the original's first interval (WR-04).
 const INITIAL_RETRIES: u32 = 6;
-/// First interval, in seconds before the fuzz.
+/// The original's first interval, in seconds before the fuzz.
 const INITIAL_SECONDS: f64 = 10.0;
-/// Second interval, in seconds before the fuzz.
+/// The original's second interval, in seconds before the fuzz.
 const PROLONGED_SECONDS: f64 = 60.0;
 
 /// The delays of one process. Drawn once, so that processes that lost the same master do not come back together.
@@ -25,8 +29,13 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn draw(rng: &mut Rng) -> Self {
+    /// A number of retries after which to give up is one of the original's, and means the time that it means there.
+    pub(super) fn draw(max_retries: Option<u32>, rng: &mut Rng) -> Self {
         let fuzz = 0.5 + rng.unit();
+        if max_retries.is_none() {
+            let steady = Duration::from_secs_f64(STEADY_SECONDS * fuzz);
+            return Self { initial: steady, prolonged: steady };
+        }
         let rounded = |seconds: f64| Duration::from_secs_f64((seconds * fuzz).round());
         Self { initial: rounded(INITIAL_SECONDS), prolonged: rounded(PROLONGED_SECONDS) }
     }
@@ -63,12 +72,15 @@ mod tests {
     }
 
     #[test]
-    fn the_fuzz_keeps_to_the_original_ranges() {
+    fn the_fuzz_keeps_to_its_ranges() {
         for seed in 0..1000 {
-            let schedule = Schedule::draw(&mut Rng::new(seed));
+            let schedule = Schedule::draw(Some(16), &mut Rng::new(seed));
             assert!((5..=15).contains(&schedule.initial.as_secs()), "WR-04: {schedule:?}");
             assert!((30..=90).contains(&schedule.prolonged.as_secs()), "WR-04: {schedule:?}");
             assert_eq!(schedule.initial.subsec_millis(), 0, "whole seconds");
+            let steady = Schedule::draw(None, &mut Rng::new(seed));
+            assert!((1000..=3000).contains(&steady.initial.as_millis()), "{steady:?}");
+            assert_eq!(steady.initial, steady.prolonged);
         }
     }
 

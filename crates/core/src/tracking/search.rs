@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::link::Link;
 use super::retry::{QUICK_RETRIES, Schedule};
-use super::tracker::{State, Step, Tracker};
+use super::tracker::{Rank, State, Step, Tracker};
 use super::{Effect, LinkId, Timer};
+use crate::model::LeaderInfo;
 use crate::time::Mono;
 
 /// How long an open or opening session may stay without an answer before the next retry replaces it.
@@ -93,12 +94,70 @@ impl Tracker {
         asked
     }
 
+    /// The answer to [`Effect::AskLeader`]. The term that was heard of is one, too: its leader may act again.
+    pub(crate) fn answered(&mut self, now: Mono, leader: &LeaderInfo, steps: &mut Vec<Step>) {
+        let rank = self.rank(&leader.term);
+        match &mut self.state {
+            State::Lost { .. } if rank == Rank::Same => {
+                self.attempt(now, steps);
+            }
+            State::Bootstrapping { hinted } if rank == Rank::Same => {
+                *hinted = Some(leader.address.clone());
+                self.try_hinted(now, &leader.address, steps);
+            }
+            _ => self.heard_of(now, leader, steps),
+        }
+        // That question is spent. Who follows nobody yet puts no other one before its next retry.
+        if rank == Rank::Higher && matches!(self.state, State::Bootstrapping { .. }) {
+            let idle = self.config.masters.iter().filter(|address| !self.is_trying(address.as_str()));
+            steps.extend(idle.map(|address| self.question(address)));
+        }
+    }
+
+    /// Somebody named this leader. Counts only with a higher term, and, before any master answered, with the one that an
+    /// earlier process obeyed.
+    pub(super) fn heard_of(&mut self, now: Mono, leader: &LeaderInfo, steps: &mut Vec<Step>) {
+        let news = match self.rank(&leader.term) {
+            Rank::Lower(_) => false,
+            Rank::Same => matches!(self.state, State::Bootstrapping { hinted: None }),
+            Rank::Higher | Rank::Conflict(_) => true,
+        };
+        if !news || !self.admit(leader, steps) {
+            return;
+        }
+        match &mut self.state {
+            State::Bootstrapping { hinted } => {
+                *hinted = Some(leader.address.clone());
+                // Once per rise of the term: two masters that name each other are not asked in a tight loop.
+                self.try_hinted(now, &leader.address, steps);
+            }
+            State::Connected(_) | State::Lost { .. } => {
+                self.leave_session(leader.clone(), leader.address.clone(), steps);
+                self.begin_campaign(0, true, now, steps);
+            }
+        }
+    }
+
+    fn try_hinted(&mut self, now: Mono, address: &str, steps: &mut Vec<Step>) {
+        if self.campaign.is_some() && !self.is_trying(address) {
+            self.connect(now, address.to_owned(), steps);
+        }
+    }
+
     /// The standing question, to every configured master but the one that is followed: that one answers by registering
     /// us or by naming another. While nobody is followed all of them are asked to register us.
     pub(super) fn ask_the_others(&self, steps: &mut Vec<Step>) {
-        let Some(above) = &self.heard else { return };
-        let ask = |address: &String| Step::Do(Effect::AskLeader { address: address.clone(), above: above.clone() });
-        steps.extend(self.others().map(ask));
+        steps.extend(self.others().map(|address| self.question(address)));
+    }
+
+    /// The standing question to this master.
+    pub(super) fn question(&self, address: &str) -> Step {
+        Step::Do(Effect::AskLeader { address: address.to_owned(), above: self.heard.clone() })
+    }
+
+    /// Whether a session with this master is open or being opened.
+    pub(super) fn is_trying(&self, address: &str) -> bool {
+        self.links.values().any(|link| link.address == address)
     }
 
     /// Configured masters that are not asked to register us.

@@ -43,7 +43,11 @@ impl Bench {
 
     /// Connected with A under term 1 for longer than a session must last to count as stable.
     fn connected(masters: &[&str]) -> Self {
-        let mut bench = Self::new(masters);
+        Self::new(masters).connect()
+    }
+
+    fn connect(self) -> Self {
+        let mut bench = self;
         bench.start();
         bench.registered(A, 1);
         bench.now = bench.now + Duration::from_secs(100);
@@ -207,19 +211,32 @@ fn wr_05_a_lost_leader_is_tried_alone_from_the_first_attempt_on() {
     assert_eq!(bench.connected_to().as_deref(), Some(A), "the same leader is taken back");
 }
 
-#[test]
-fn wr_04_retries_follow_the_schedule_and_never_end_by_default() {
-    let mut bench = Bench::connected(&[A]);
-    let lost_at = bench.now;
-    bench.closed(A);
-    let mut waits = Vec::new();
-    let mut before = lost_at;
-    for _ in 0..40 {
+/// The times in milliseconds between the retries of a process whose leader is never there again.
+fn waits(max_registration_retries: Option<u32>) -> Vec<u128> {
+    let masters = vec![A.to_owned()];
+    let config = TrackingConfig { masters, max_registration_retries, ..TrackingConfig::default() };
+    let mut bench = Bench::with(config, None).connect();
+    let mut before = bench.now;
+    let mut wait = || {
         bench.closed(A);
         bench.retry();
-        waits.push((bench.now - before).as_millis());
+        let waited = bench.now - before;
         before = bench.now;
-    }
+        waited.as_millis()
+    };
+    (0..40).map(|_| wait()).collect()
+}
+
+#[test]
+fn retries_stay_frequent_and_never_end_by_default_l2() {
+    let waits = waits(None);
+    assert_eq!(waits[..7], [100, 200, 400, 800, 1600, 3200, 5000]);
+    assert!(waits[7..].iter().all(|wait| *wait == waits[7] && (1000..=3000).contains(wait)), "{waits:?}");
+}
+
+#[test]
+fn wr_04_who_gives_up_at_some_time_retries_at_the_intervals_of_the_original() {
+    let waits = waits(Some(100));
     assert_eq!(waits[..7], [100, 200, 400, 800, 1600, 3200, 5000]);
     assert!(waits[7..13].iter().all(|wait| *wait == waits[7] && (5000..=15_000).contains(wait)), "{waits:?}");
     assert!(waits[13..].iter().all(|wait| *wait == waits[13] && (30_000..=90_000).contains(wait)), "{waits:?}");
@@ -283,6 +300,7 @@ fn a_higher_term_that_announces_itself_is_followed_at_once() {
 fn a_lost_process_learns_of_the_next_leader_by_asking() {
     let mut bench = Bench::connected(&[A, B]);
     bench.closed(A);
+    assert_eq!(dialled(&bench.answered(&leader(A, 1))), [A], "the lost one may act again");
     assert_eq!(bench.answered(&leader(A, 1)), [], "that one is being tried");
     assert_eq!(dialled(&bench.answered(&leader(B, 2))), [B]);
     assert_eq!(dialled(&bench.standby(B, Some(&leader(C, 3)))), [C], "so does a standby's answer");
@@ -297,7 +315,7 @@ fn whoever_follows_a_leader_keeps_a_question_open_at_all_others() {
     bench.registered(B, 1);
     let beaten = bench.beat(BEAT);
     assert_eq!(asked(&beaten), [A, C]);
-    let above = |step: &Step| matches!(step, Step::Do(Effect::AskLeader { above, .. }) if above.epoch == Epoch(1));
+    let above = |step: &Step| matches!(step, Step::Do(Effect::AskLeader { above, .. }) if above.as_ref().is_some_and(|above| above.epoch == Epoch(1)));
     assert_eq!(beaten.iter().filter(|step| above(step)).count(), 2);
     assert_eq!(dialled(&bench.answered(&leader(C, 2))), [C], "the answer is followed without any loss before");
     assert_eq!(asked(&bench.registered(C, 2)), [] as [&str; 0], "not all at once after a change");
@@ -327,6 +345,66 @@ fn a_suspended_leader_is_asked_again_soon() {
         let before = bench.now;
         assert_eq!(dialled(&bench.retry()), [A]);
         assert!(bench.now - before <= Duration::from_secs(5), "it may resume at any moment");
+    }
+}
+
+#[test]
+fn a_restarted_process_hears_when_the_suspended_leader_may_act_again() {
+    let known = leader(A, 5);
+    let config = TrackingConfig { masters: vec![A.to_owned(), B.to_owned()], ..TrackingConfig::default() };
+    let mut bench = Bench::with(config, Some((known.term.clone(), known.cluster.clone())));
+    bench.start();
+    bench.open(A);
+    assert_eq!(dialled(&bench.standby(A, Some(&known))), [A], "tried once more, now that it is named");
+    assert_eq!(asked(&bench.standby(A, Some(&known))), [A]);
+    assert_eq!(asked(&bench.standby(B, Some(&known))), [B], "the successor might be anybody");
+    assert_eq!(dialled(&bench.answered(&known)), [A]);
+    assert_eq!(asked(&bench.registered(A, 5)), [] as [&str; 0]);
+    assert_eq!(bench.connected_to().as_deref(), Some(A));
+    assert_eq!(bench.answered(&known), [], "a late answer changes nothing");
+}
+
+#[test]
+fn a_process_that_lost_its_leader_hears_when_that_may_act_again() {
+    let mut bench = Bench::connected(&[A, B]);
+    bench.closed(A);
+    bench.retry();
+    let turned_away = bench.standby(A, Some(&leader(A, 1)));
+    assert_eq!((dialled(&turned_away), asked(&turned_away)), (vec![], vec![A]));
+    assert_eq!(dialled(&bench.answered(&leader(A, 1))), [A]);
+    assert_eq!(bench.answered(&leader(A, 1)), [], "once");
+}
+
+#[test]
+fn a_new_process_hears_of_the_first_leader() {
+    let mut bench = Bench::new(&[A, B]);
+    bench.start();
+    let asks = |address: &str| Step::Do(Effect::AskLeader { address: address.to_owned(), above: None });
+    assert!(bench.standby(A, None).contains(&asks(A)), "of any");
+    assert!(bench.standby(B, None).contains(&asks(B)));
+    let steps = bench.answered(&leader(B, 1));
+    assert_eq!((dialled(&steps), asked(&steps)), (vec![B], vec![A]), "what was answered is put again");
+    bench.registered(B, 1);
+    assert_eq!(bench.connected_to().as_deref(), Some(B));
+}
+
+#[test]
+fn a_master_answers_with_news_and_with_itself_only_while_it_may_act() {
+    let (leads, above) = (leader(A, 5), |epoch| Some(leader(A, epoch).term));
+    for (own, heard, answers) in [
+        (None, None, true),
+        (None, above(4), true),
+        (None, above(5), false),
+        (None, above(6), false),
+        (Some(MasterRole::Alive), None, true),
+        (Some(MasterRole::Recovering), above(4), true),
+        (Some(MasterRole::Alive), above(5), true),
+        (Some(MasterRole::Alive), above(6), false),
+        (Some(MasterRole::Suspended), None, false),
+        (Some(MasterRole::Suspended), above(4), false),
+        (Some(MasterRole::Suspended), above(5), false),
+    ] {
+        assert_eq!(is_answer(&leads, own, heard.as_ref()), answers, "{own:?} above {heard:?}");
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum Fence {
 
 /// How a term stands to the highest one obeyed so far.
 #[derive(Debug, PartialEq, Eq)]
-enum Rank {
+pub(super) enum Rank {
     Higher,
     Same,
     Lower(Term),
@@ -92,8 +92,8 @@ impl Tracker {
     pub(crate) fn new(config: TrackingConfig, heard: Option<(Term, ClusterId)>, rng: &mut Rng) -> Self {
         let (heard, cluster) = heard.unzip();
         Self {
+            schedule: Schedule::draw(config.max_registration_retries, rng),
             config: TrackingConfig { masters: without_repetition(config.masters), ..config },
-            schedule: Schedule::draw(rng),
             heard,
             cluster,
             state: State::Bootstrapping { hinted: None },
@@ -203,7 +203,7 @@ impl Tracker {
     }
 
     /// A master that does not lead. On the registered session that is a leader who is not sure of its lead: it lives,
-    /// but proves nothing.
+    /// but proves nothing. Who would be registered there instead asks it to say when there is a leader.
     pub(crate) fn standby(&mut self, now: Mono, link: LinkId, leader: Option<&LeaderInfo>, steps: &mut Vec<Step>) {
         let Some(known) = self.links.get(&link).cloned() else { return };
         if let Some(session) = self.session_mut(link) {
@@ -211,14 +211,23 @@ impl Tracker {
         } else {
             self.close(link, steps);
         }
-        let Some(leader) = leader else { return };
-        if self.came_too_early(&known, leader) {
-            self.connect(now, known.address, steps);
+        if let Some(leader) = leader {
+            self.named(now, &known, leader, steps);
+        }
+        if self.session() != Some(link) && !self.is_trying(&known.address) {
+            steps.push(self.question(&known.address));
+        }
+    }
+
+    /// A master that does not act as a leader has named one.
+    fn named(&mut self, now: Mono, by: &Link, leader: &LeaderInfo, steps: &mut Vec<Step>) {
+        if self.came_too_early(by, leader) {
+            self.connect(now, by.address.clone(), steps);
         } else if matches!(self.state, State::Lost { .. }) && self.rank(&leader.term) == Rank::Same {
             // The leader that is looked for is there and only suspended: it may resume at any moment, unannounced.
             self.stay_quick(now, steps);
         } else {
-            self.answered(now, leader, steps);
+            self.heard_of(now, leader, steps);
         }
     }
 
@@ -327,33 +336,7 @@ impl Tracker {
             // It is there: no need to wait for the next retry.
             self.attempt(now, steps);
         } else {
-            self.answered(now, leader, steps);
-        }
-    }
-
-    /// Somebody named this leader: a standby, or the answer to [`Effect::AskLeader`]. Counts only with a higher term,
-    /// and, before any master answered, with the one that an earlier process obeyed.
-    pub(crate) fn answered(&mut self, now: Mono, leader: &LeaderInfo, steps: &mut Vec<Step>) {
-        let news = match self.rank(&leader.term) {
-            Rank::Lower(_) => false,
-            Rank::Same => matches!(self.state, State::Bootstrapping { hinted: None }),
-            Rank::Higher | Rank::Conflict(_) => true,
-        };
-        if !news || !self.admit(leader, steps) {
-            return;
-        }
-        match &mut self.state {
-            State::Bootstrapping { hinted } => {
-                *hinted = Some(leader.address.clone());
-                // Once per rise of the term: two masters that name each other are not asked in a tight loop.
-                if self.campaign.is_some() && !self.links.values().any(|link| link.address == leader.address) {
-                    self.connect(now, leader.address.clone(), steps);
-                }
-            }
-            State::Connected(_) | State::Lost { .. } => {
-                self.leave_session(leader.clone(), leader.address.clone(), steps);
-                self.begin_campaign(0, true, now, steps);
-            }
+            self.heard_of(now, leader, steps);
         }
     }
 
@@ -396,7 +379,7 @@ impl Tracker {
         steps.push(Step::Warn(trouble));
     }
 
-    fn rank(&self, term: &Term) -> Rank {
+    pub(super) fn rank(&self, term: &Term) -> Rank {
         match &self.heard {
             None => Rank::Higher,
             Some(heard) if term.rank() > heard.rank() => Rank::Higher,
@@ -407,7 +390,7 @@ impl Tracker {
     }
 
     /// Whether this leader may be followed; a higher term is adopted at once.
-    fn admit(&mut self, leader: &LeaderInfo, steps: &mut Vec<Step>) -> bool {
+    pub(super) fn admit(&mut self, leader: &LeaderInfo, steps: &mut Vec<Step>) -> bool {
         let from = || leader.address.clone();
         if let Some(ours) = self.cluster.clone().filter(|ours| *ours != leader.cluster) {
             let theirs = leader.cluster.clone();
@@ -448,7 +431,7 @@ impl Tracker {
     }
 
     /// From now on this leader is to be found.
-    fn leave_session(&mut self, leader: LeaderInfo, address: String, steps: &mut Vec<Step>) {
+    pub(super) fn leave_session(&mut self, leader: LeaderInfo, address: String, steps: &mut Vec<Step>) {
         self.close_all(steps);
         let was_connected = self.connected().is_some();
         self.state = State::Lost { leader, address };
