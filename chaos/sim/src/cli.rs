@@ -12,8 +12,8 @@ usage: cargo xtask sim [flags]
   without flags     the fixed seeds, and some fresh ones: what must pass on every change
   --hours H         so many simulated hours instead of the usual ones, by seeds after the fixed ones
   --seeds N         so many seeds instead
-  --from S          the first of them, such as v2-1
-  --seed S          this seed alone, such as v2-42; what fails is made small and told in full
+  --from S          the first of them, such as v3-1
+  --seed S          this seed alone, such as v3-42; what fails is made small and told in full
   --faults A,B,C    only these faults of its plan
   --trace           tell everything that happens, with --seed
   --minutes M       how long faults come in one run; it belongs to the seed

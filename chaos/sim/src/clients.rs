@@ -1,9 +1,10 @@
 //! Application processes: the client's machine and the program that listens to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use tanist_core::app::{AppClient, Effect, Event, Notice, Timer};
-use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId};
+use tanist_core::agreement::ToldExecutors;
+use tanist_core::app::{AppClient, Effect, Event, Timer};
+use tanist_core::ids::{AppId, ExecutorId, ProfileId};
 use tanist_core::time::Mono;
 
 use crate::agenda::Clock;
@@ -20,41 +21,18 @@ pub struct Client {
     /// Its clocks.
     pub clock: Clock,
     requests: u64,
-    /// What the program was told it has, and what it was told is gone.
-    has: BTreeSet<ExecutorRef>,
-    lost: BTreeSet<ExecutorRef>,
+    told: ToldExecutors,
 }
 
 impl Client {
     /// A host without a process.
     pub fn new(now: Mono) -> Self {
-        let (has, lost) = (BTreeSet::new(), BTreeSet::new());
-        Self { life: 0, machine: None, clock: Clock::right(now), requests: 0, has, lost }
+        Self { life: 0, machine: None, clock: Clock::right(now), requests: 0, told: ToldExecutors::default() }
     }
 
     /// The application's id, while its process lives.
     pub fn id(&self) -> Option<&AppId> {
         self.machine.as_ref()?.id()
-    }
-
-    /// What a program is told is true for good: an executor comes once and goes once.
-    fn hear(&mut self, notice: Notice) {
-        match notice {
-            Notice::ExecutorAdded { executor, .. } => {
-                assert!(!self.lost.contains(&executor), "I7: {executor} was lost and is back");
-                assert!(self.has.insert(executor.clone()), "I8: {executor} is told twice");
-            }
-            Notice::ExecutorRemoved { executor, .. } => {
-                assert!(self.has.remove(&executor), "I7: {executor} goes without having come");
-                self.lost.insert(executor);
-            }
-            Notice::Connected { .. }
-            | Notice::Disconnected
-            | Notice::Dead { .. }
-            | Notice::ExecutorChanged { .. }
-            | Notice::ExecutorDecommissioned { .. }
-            | Notice::WorkerRemoved { .. } => {}
-        }
     }
 }
 
@@ -71,7 +49,7 @@ impl World {
             return;
         }
         known.life += 1;
-        (known.has, known.lost) = (BTreeSet::new(), BTreeSet::new());
+        known.told = ToldExecutors::default();
         known.machine = Some(AppClient::new(settings::app(client, known.life), seed));
         self.app_handles(client, Event::Start);
     }
@@ -101,7 +79,7 @@ impl World {
 
     /// The program has one of its executors ended.
     pub fn app_ends_executor(&mut self, client: usize, pick: usize) {
-        let has: Vec<ExecutorRef> = self.clients[client].has.iter().cloned().collect();
+        let has = self.clients[client].told.has();
         let Some(executor) = has.get(pick % has.len().max(1)).cloned() else { return };
         self.clients[client].requests += 1;
         let request = self.clients[client].requests;
@@ -148,7 +126,7 @@ impl World {
         match effect {
             Effect::Track(effect) => self.tracks(process, effect),
             Effect::Send { link, message } => self.say_app(process, link, &message),
-            Effect::Tell(notice) => self.clients[client].hear(notice),
+            Effect::Tell(notice) => self.clients[client].told.hear(notice).unwrap_or_else(|wrong| panic!("{wrong}")),
             Effect::Arm { timer, at } => {
                 let rings = self.clients[client].clock.when(at);
                 self.agenda.at(rings, Happening::AppAlarm { process, at, timer });

@@ -19,6 +19,8 @@ use crate::world::{Ending, Happening, World};
 
 /// A worker that is to take no more work is replaced after so many milliseconds.
 const REPLACED_AFTER: u64 = 60_000;
+/// How long an operator waits before he asks etcd again for what it did not take, in milliseconds.
+const ASKED_AGAIN: u64 = 500;
 
 impl World {
     /// Does what the plan says.
@@ -377,7 +379,11 @@ impl World {
             Ending::EtcdReconnects(member) => self.etcd.cluster.reconnect(now.0, member),
             Ending::EtcdCatchesUp(member) => self.etcd.cluster.lag(now.0, member, 0),
             Ending::EtcdReads(member) => self.etcd.cluster.stale_reads(member, false),
-            Ending::EtcdHasRoom(member) => self.etcd.cluster.no_space(now.0, member, false),
+            Ending::EtcdHasRoom(member) => {
+                if !self.etcd.cluster.no_space(now.0, member, false) {
+                    self.later(ASKED_AGAIN, ending);
+                }
+            }
             Ending::Mend(from, to) => self.mend(from, to),
             Ending::Quick(party) => self.net.slow(party, 0),
             Ending::ClockRight(party) => {

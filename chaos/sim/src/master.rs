@@ -14,7 +14,7 @@ use std::time::Duration;
 use tanist_core::model::MasterRole;
 use tanist_core::rng::Rng;
 use tanist_core::time::{Mono, Wall};
-use tanist_master::{Backend, MasterError, MasterHandle, MasterOptions, MasterService, Published};
+use tanist_master::{Backend, MasterError, MasterHandle, MasterOptions, MasterService, Published, SparkOptions};
 use tanist_store::EtcdStore;
 use tanist_store::simulated::{self, Channel, Host, Order};
 use tokio::runtime::{Builder, Runtime};
@@ -175,6 +175,7 @@ impl MasterHost {
                 advertised_port: None,
                 ui_url: None,
                 rest: None,
+                spark: SparkOptions::default(),
                 config: settings::master(),
                 seed: machine_seed,
             };

@@ -1,12 +1,10 @@
 //! After the faults have ended: what everybody must come to agree on, and within which time (L1 – L3, I5, I7).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use tanist_core::ids::{DriverId, ExecutorId};
-use tanist_core::master::{AppView, MasterView, WorkerView};
-use tanist_core::model::{ExecutorState, MasterRole, WorkerState};
+use tanist_core::agreement;
+use tanist_core::model::MasterRole;
 
 use crate::agenda::millis;
 use crate::hosts::Work;
@@ -25,11 +23,11 @@ pub struct Bounds {
     peace: Duration,
 }
 
-/// After any faults. L2: 2 s for whoever the leader announces itself to; but one that has come while nobody could answer it
-/// waits for its own next try, and those are up to 90 s apart. L3: the longest time-out (an application
-/// that cannot be asked, 120 s) after the longest pause of a process that looks for its leader (90 s), and what follows.
+/// After any faults. L2: 2 s for whoever can be told; but one whose try of before the end of the faults is still waiting for
+/// an answer gives that up after 5 s, and its next one comes up to 5 s later. L3: the longest time-out (an application that
+/// cannot be asked, 120 s) after that, and what follows.
 pub const AFTER_FAULTS: Bounds =
-    Bounds { leader: Duration::from_secs(8), adopted: Duration::from_secs(95), peace: Duration::from_secs(300) };
+    Bounds { leader: Duration::from_secs(8), adopted: Duration::from_secs(10), peace: Duration::from_secs(180) };
 
 /// With ten thousand workers, that all come at once.
 pub const AT_SIZE: Bounds =
@@ -127,114 +125,22 @@ impl World {
             return vec![format!("{} is {} instead of leading", master_id(leader), view.role)];
         }
         let mut differences = self.no_leader();
-        for host in 0..self.hosts.len() {
-            self.compare_worker(host, &view, &mut differences);
+        for host in &self.hosts {
+            let programs: BTreeSet<&Work> = host.programs().map(|(_, work)| work).collect();
+            differences.extend(agreement::of_worker(&view, &host.id, host.machine.as_ref(), programs.len()));
         }
-        for client in 0..self.clients.len() {
-            self.compare_app(client, &view, &mut differences);
+        for (client, known) in self.clients.iter().enumerate() {
+            let name = format!("application {client}");
+            differences.extend(agreement::of_app(&view, &name, known.machine.as_ref()));
         }
-        self.compare_drivers(&view, &mut differences);
-        differences.extend(what_fits_waits(&view));
-        let live = view.workers.iter().filter(|worker| worker.state != WorkerState::Dead).count();
-        if (live, view.apps.len()) != (self.hosts.len(), self.clients.len()) {
-            differences.push(format!("there are {live} workers and {} applications", view.apps.len()));
+        for (number, submission) in self.operator.submissions.iter().enumerate() {
+            differences.extend(match &submission.driver {
+                None => Some(format!("submission {number} has no answer")),
+                Some(driver) => agreement::of_driver(&view, driver, self.is_forgotten(driver), &self.operator.to_end),
+            });
         }
+        differences.extend(agreement::of_room(&view, SMALL));
+        differences.extend(agreement::of_numbers(&view, self.hosts.len(), self.clients.len()));
         differences
     }
-
-    /// L2, I5: it follows this leader, which knows exactly what runs on it.
-    fn compare_worker(&self, host: usize, view: &MasterView, differences: &mut Vec<String>) {
-        let known = &self.hosts[host];
-        let id = &known.id;
-        let Some(machine) = &known.machine else { return differences.push(format!("{id} is dead")) };
-        let own = machine.view(view.taken_at);
-        let Some(seen) = view.workers.iter().find(|worker| worker.id == *id && worker.connected) else {
-            return differences.push(format!("{id} is not connected"));
-        };
-        let follows = own.following.is_connected() && own.following.leader() == view.leader.as_ref();
-        let mut differ = |what: &str, seen: String, real: String| {
-            if seen != real {
-                differences.push(format!("{what} of {id}: {seen} is believed, {real} is true"));
-            }
-        };
-        differ("leader", follows.to_string(), true.to_string());
-        differ("unheard reports", "0".to_owned(), own.unacknowledged.to_string());
-        differ("cores", seen.cores_used.to_string(), own.cores_used.to_string());
-        differ("memory", seen.memory_used.to_string(), own.memory_used.to_string());
-        let drivers: Vec<DriverId> = own.drivers.iter().map(|run| run.driver.clone()).collect();
-        differ("drivers", format!("{:?}", seen.drivers), format!("{drivers:?}"));
-        differ("executors", seen.executors.to_string(), own.executors.len().to_string());
-        let state = if own.decommissioned { WorkerState::Decommissioned } else { WorkerState::Alive };
-        differ("state", seen.state.to_string(), state.to_string());
-        let programs: BTreeSet<&Work> = known.programs().map(|(_, work)| work).collect();
-        differ("programs", (own.drivers.len() + own.executors.len()).to_string(), programs.len().to_string());
-    }
-
-    /// The application knows its executors, and they are those that the leader knows.
-    fn compare_app(&self, client: usize, view: &MasterView, differences: &mut Vec<String>) {
-        let known = &self.clients[client];
-        let Some((machine, id)) = known.machine.as_ref().zip(known.id()) else {
-            return differences.push(format!("application {client} is not registered"));
-        };
-        let Some(seen) = view.apps.iter().find(|app| app.id == *id && app.connected) else {
-            return differences.push(format!("{id} is not connected"));
-        };
-        if !machine.following().is_connected() || machine.following().leader() != view.leader.as_ref() {
-            differences.push(format!("{id} follows {:?}", machine.following()));
-        }
-        let own: Vec<ExecutorId> = machine.executors().collect();
-        let granted: Vec<ExecutorId> = seen.executors.iter().map(|executor| executor.id).collect();
-        if own != granted {
-            differences.push(format!("{id} has executors {own:?}, the leader knows {granted:?}"));
-        }
-        if let Some(executor) = seen.executors.iter().find(|executor| executor.state == ExecutorState::Launching) {
-            differences.push(format!("{id}/{} is being launched for ever", executor.id));
-        }
-    }
-
-    /// I2, I7: every driver is there, and those that were to end have ended.
-    fn compare_drivers(&self, view: &MasterView, differences: &mut Vec<String>) {
-        for (number, submission) in self.operator.submissions.iter().enumerate() {
-            let Some(driver) = &submission.driver else {
-                differences.push(format!("submission {number} has no answer"));
-                continue;
-            };
-            let lives = view.drivers.iter().any(|live| live.id == *driver);
-            let ended = view.ended_drivers.iter().any(|done| done.id == *driver && done.state.is_final());
-            let forgotten = self.is_forgotten(driver);
-            if u8::from(lives) + u8::from(ended) + u8::from(forgotten) != 1 {
-                differences.push(format!("I7: {driver} lives: {lives}, ended: {ended}, forgotten: {forgotten}"));
-            }
-            if lives && self.operator.to_end.contains(driver) {
-                differences.push(format!("DR-04: {driver} was to end and lives"));
-            }
-        }
-    }
-}
-
-/// L3: everything that waits and fits, runs.
-fn what_fits_waits(view: &MasterView) -> Option<String> {
-    let room = |worker: &&WorkerView, cores: u32| {
-        let free = (worker.cores.minus(worker.cores_used), worker.memory.minus(worker.memory_used));
-        worker.accepts_work && free.0.0 >= cores && free.1 >= SMALL
-    };
-    let roomy = |cores: u32| view.workers.iter().find(|worker| room(worker, cores));
-    let mut found = String::new();
-    for driver in view.drivers.iter().filter(|driver| driver.worker.is_none()) {
-        if let Some(worker) = roomy(driver.description.cores.0) {
-            let _ = write!(found, "{} waits although {} has room; ", driver.id, worker.id);
-        }
-    }
-    for app in view.apps.iter().filter(|app| wants_more(app)) {
-        if let Some(worker) = roomy(1) {
-            let _ = write!(found, "{} waits although {} has room; ", app.id, worker.id);
-        }
-    }
-    (!found.is_empty()).then_some(found)
-}
-
-fn wants_more(app: &AppView) -> bool {
-    let counted = app.executors.iter().filter(|executor| executor.state != ExecutorState::Decommissioned);
-    let counted = u32::try_from(counted.count()).unwrap_or(u32::MAX);
-    app.cores_granted < app.max_cores && app.executor_limit.is_none_or(|limit| counted < limit)
 }

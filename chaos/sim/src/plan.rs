@@ -8,7 +8,7 @@ use crate::net::Party;
 use crate::settings::{MASTERS, Size};
 
 /// Raised whenever seeds mean something else than before.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Which master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,8 +325,6 @@ impl Draw {
         let party = self.party();
         if self.steady || self.coin() {
             let hour = 3_600_000;
-            // Not a master's: drivers are named after its wall clock, and a name whose driver was cleared may come again.
-            let party = Party::Worker(self.pick(self.size.hosts));
             return Fault::Wall { party, ahead: i64::try_from(self.below(2 * hour)).unwrap_or(0) - 3_600_000 };
         }
         Fault::Rate { party, rate: 800 + self.below(401), length: 60_000 + self.below(120_000) }

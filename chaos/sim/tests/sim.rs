@@ -3,11 +3,14 @@
 #![cfg(tokio_unstable)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
+
 use tanist_etcd_sim::{Effect, Mishap, Told};
 use tanist_sim::broken::Broken;
+use tanist_sim::net::Party;
 use tanist_sim::plan::{Fault, Which};
 use tanist_sim::run::{Case, run, run_plan};
-use tanist_sim::settings::{SMALL_CLUSTER, Size};
+use tanist_sim::settings::{MASTERS, SMALL_CLUSTER, Size};
 use tanist_sim::shrink::shrink;
 
 const MINUTES: u64 = 60_000;
@@ -79,6 +82,29 @@ fn a_leader_that_leaves_while_etcd_is_silent_waits_for_it() {
     ];
     let outcome = run_plan(&Case { length: MINUTES, ..case(1, None) }, plan, false);
     assert_eq!(outcome.violation, None);
+}
+
+/// The books have forgotten the first drivers when the clock says again what it said at their birth.
+#[test]
+fn a_leader_whose_clock_is_behind_names_no_driver_as_another_was_named_rc_19() {
+    let submissions = |at| (0..MASTERS).map(move |master| (at, driver(master)));
+    let kill = |pick| (0..MASTERS).map(move |master| (23_000, Fault::KillDriver { pick, master }));
+    let kills = (0..MASTERS).flat_map(kill);
+    let forgets = (0..MASTERS).map(|master| (45_000, Fault::Clear { master }));
+    let dies = [(50_000, Fault::CrashMaster { master: Which::Leader, back: MINUTES })];
+    let set_back = (0..MASTERS).map(|master| (60_000, Fault::Wall { party: Party::Master(master), ahead: -50_000 }));
+    let plan = submissions(20_300).chain(kills).chain(forgets).chain(dies).chain(set_back).chain(submissions(70_300));
+    let plan = plan.enumerate().map(|(number, (at, fault))| (number, at, fault)).collect();
+    let outcome = run_plan(&Case { length: 2 * MINUTES, ..case(1, None) }, plan, true);
+    assert_eq!(outcome.violation, None);
+    let named = outcome.lines.iter().filter_map(|line| line.split_once("is driver-")).map(|(_, id)| id);
+    let first_of_terms: BTreeSet<&str> = named.filter(|id| id.ends_with("0000")).collect();
+    let stamps: BTreeSet<&str> = first_of_terms.iter().filter_map(|id| id.split('-').next()).collect();
+    assert_eq!((first_of_terms.len(), stamps.len()), (2, 1), "two terms in one second: {first_of_terms:?}");
+}
+
+fn driver(master: usize) -> Fault {
+    Fault::Submit { master, cores: 1, supervise: false, once: false }
 }
 
 /// Ten thousand workers lose their leader, and all have the next one within the time-out of a worker.

@@ -14,7 +14,9 @@
 //! | [`worker`] | which master to obey, launches, reports, clean-up |
 //! | [`app`] | an application's view of its registration and executors |
 //! | [`tracking`] | finding and following the leader, shared by worker and application client |
+//! | [`agreement`] | what all of them must come to agree on: for tests |
 
+pub mod agreement;
 pub mod app;
 mod ended;
 pub mod ids;

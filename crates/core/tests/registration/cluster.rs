@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tanist_core::ids::{SessionId, Term};
 use tanist_core::master::{self, Finding, Master};
-use tanist_core::model::LeaderInfo;
+use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::{MasterToWorker, WorkerToMaster};
 use tanist_core::record::{Change, Recovered};
 use tanist_core::time::{Mono, Now, Wall};
@@ -32,12 +32,18 @@ pub(crate) struct MasterProcess {
     pub(crate) pending: Rc<Vec<master::Effect>>,
     /// Fingerprint of that.
     pub(crate) pending_print: u64,
-    /// The worker's standing question: who leads above this term?
-    pub(crate) question: Option<Term>,
+    /// The worker's standing question.
+    pub(crate) question: Option<Question>,
     /// The answer to it that is under way to the worker.
     pub(crate) answer: Option<LeaderInfo>,
     /// Announcements to the worker that are under way.
     pub(crate) notices: VecDeque<LeaderInfo>,
+}
+
+/// Who leads above this term?
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    above: Option<Term>,
 }
 
 /// What may still go wrong.
@@ -95,7 +101,10 @@ impl MasterProcess {
     /// Answers the worker's question once there is something to say.
     fn answers(&mut self, master: usize) {
         let leader = self.leader(master);
-        let news = |above: &mut Term| leader.as_ref().is_some_and(|leader| leader.term.rank() > above.rank());
+        let own = self.office.as_ref().map(|_| MasterRole::Alive);
+        let news = |question: &mut Question| {
+            leader.as_ref().is_some_and(|leader| tracking::is_answer(leader, own, question.above.as_ref()))
+        };
         if self.question.take_if(news).is_some() {
             self.answer = leader;
         }
@@ -110,7 +119,7 @@ impl Cluster {
         for process in &self.masters {
             (process.state, process.machine.is_some(), process.pending_print).hash(&mut hasher);
             let known = [&process.known, &process.answer].map(|leader| leader.as_ref().map(|leader| leader.term.epoch));
-            let asked = process.question.as_ref().map(|above| above.epoch);
+            let asked = process.question.as_ref().map(|question| question.above.as_ref().map(|above| above.epoch));
             (known, asked, process.notices.len()).hash(&mut hasher);
         }
         for (link, pipe) in &self.pipes {
@@ -137,7 +146,7 @@ impl Cluster {
                     let master = master_at(&address);
                     let process = &mut self.masters[master];
                     if process.machine.is_some() && process.question.is_none() && process.answer.is_none() {
-                        process.question = Some(above);
+                        process.question = Some(Question { above });
                         process.answers(master);
                     }
                 }

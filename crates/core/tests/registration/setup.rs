@@ -200,6 +200,7 @@ fn app() -> RegisterApplication {
         default_profile: ResourceProfile {
             id: ProfileId(0),
             memory: Some(Memory::mib(512)),
+            overhead: None,
             cores: Some(Cores(1)),
             resources: Amounts::default(),
         },
@@ -215,7 +216,7 @@ fn app() -> RegisterApplication {
         profiles: Vec::new(),
         targets: BTreeMap::new(),
         executors: Vec::new(),
-        endpoint: "client:1".to_owned(),
+        endpoint: "client:1".to_owned().into(),
         cluster: None,
         heard: None,
         protocol: PROTOCOL_VERSION,

@@ -1,12 +1,13 @@
 //! Application processes: the client's machine and the program that listens to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use tanist_core::app::{AppClient, Effect, Event, Notice};
-use tanist_core::ids::{AppId, ExecutorId, ExecutorRef, ProfileId, Term};
+use tanist_core::agreement::ToldExecutors;
+use tanist_core::app::{AppClient, Effect, Event};
+use tanist_core::ids::{AppId, ExecutorId, ProfileId, Term};
 use tanist_core::master::Peer;
 use tanist_core::model::LeaderInfo;
-use tanist_core::tracking::LinkId;
+use tanist_core::tracking::{self, LinkId};
 
 use crate::net::{Cargo, Process, Who};
 use crate::settings;
@@ -20,14 +21,12 @@ pub(crate) struct Client {
     /// None: the process has ended.
     pub(crate) machine: Option<AppClient>,
     requests: u64,
-    /// What the program was told it has, and what it was told is gone.
-    has: BTreeSet<ExecutorRef>,
-    lost: BTreeSet<ExecutorRef>,
+    told: ToldExecutors,
 }
 
 impl Client {
     pub(crate) fn new() -> Self {
-        Self { life: 0, machine: None, requests: 0, has: BTreeSet::new(), lost: BTreeSet::new() }
+        Self { life: 0, machine: None, requests: 0, told: ToldExecutors::default() }
     }
 
     /// The application's id, while its process lives.
@@ -80,7 +79,7 @@ impl World {
 
     /// The program has one of its executors ended.
     pub(crate) fn app_ends_executor(&mut self, client: usize, pick: usize) {
-        let has: Vec<ExecutorRef> = self.clients[client].has.iter().cloned().collect();
+        let has = self.clients[client].told.has();
         let Some(executor) = has.get(pick % has.len().max(1)).cloned() else { return };
         self.clients[client].requests += 1;
         let request = self.clients[client].requests;
@@ -111,7 +110,7 @@ impl World {
         match effect {
             Effect::Track(effect) => self.tracks(process, effect),
             Effect::Send { link, message } => self.send_up(process, link, Cargo::FromApp(message)),
-            Effect::Tell(notice) => self.clients[client].hear(notice),
+            Effect::Tell(notice) => self.clients[client].told.hear(notice).unwrap_or_else(|wrong| panic!("{wrong}")),
             Effect::Arm { timer, at } => self.agenda.at(at, Happening::App { process, event: Event::Timer(timer) }),
             Effect::Answer { .. } | Effect::Warn(_) => {}
             Effect::Ended => self.app_dies(client),
@@ -148,7 +147,7 @@ impl World {
 
     /// Somebody asks a master who leads above this term. One question of each process stands at a master until it is
     /// answered.
-    pub(crate) fn asks_leader(&mut self, process: Process, master: usize, above: Term) {
+    pub(crate) fn asks_leader(&mut self, process: Process, master: usize, above: Option<Term>) {
         if !self.net.is_cut(process.0, master) && self.masters[master].is_up() {
             self.masters[master].questions.entry(process).or_insert(above);
             self.answer_questions(master);
@@ -158,8 +157,9 @@ impl World {
     /// A master answers to whom it has something to say.
     pub(crate) fn answer_questions(&mut self, master: usize) {
         let Some(leader) = self.leader_known_to(master) else { return };
+        let own = self.role_in_office(master);
         let questions = &mut self.masters[master].questions;
-        let answered = questions.extract_if(.., |_, above| leader.term.rank() > above.rank());
+        let answered = questions.extract_if(.., |_, above| tracking::is_answer(&leader, own, above.as_ref()));
         let answered: Vec<Process> = answered.map(|(process, _)| process).collect();
         for process in answered {
             self.answer_who_leads(process, master, leader.clone());
@@ -200,28 +200,6 @@ impl World {
             (Who::Worker(host), Peer::Worker(id)) => self.hosts[host].machine.is_some() && self.hosts[host].id == *id,
             (Who::App(client), Peer::App(id)) => self.clients[client].id() == Some(id),
             _ => false,
-        }
-    }
-}
-
-impl Client {
-    /// What a program is told is true for good: an executor comes once and goes once.
-    fn hear(&mut self, notice: Notice) {
-        match notice {
-            Notice::ExecutorAdded { executor, .. } => {
-                assert!(!self.lost.contains(&executor), "I7: {executor} was lost and is back");
-                assert!(self.has.insert(executor.clone()), "{executor} is told twice");
-            }
-            Notice::ExecutorRemoved { executor, .. } => {
-                assert!(self.has.remove(&executor), "{executor} goes without having come");
-                self.lost.insert(executor);
-            }
-            Notice::Connected { .. }
-            | Notice::Disconnected
-            | Notice::Dead { .. }
-            | Notice::ExecutorChanged { .. }
-            | Notice::ExecutorDecommissioned { .. }
-            | Notice::WorkerRemoved { .. } => {}
         }
     }
 }

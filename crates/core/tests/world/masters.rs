@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tanist_core::ids::{ClusterId, Epoch, MasterId, ReplyToken, SessionId, Term};
 use tanist_core::master::{Effect, Event, Master, Peer};
-use tanist_core::model::LeaderInfo;
+use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::ClientRequest;
 use tanist_core::record::{Change, Recovered};
 
@@ -29,7 +29,7 @@ pub(crate) struct MasterProcess {
     life: u32,
     pub(crate) office: Option<Office>,
     /// Who is to be told of a leader above the term it has heard of.
-    pub(crate) questions: BTreeMap<Process, Term>,
+    pub(crate) questions: BTreeMap<Process, Option<Term>>,
 }
 
 /// What a shell holds for one term.
@@ -188,6 +188,12 @@ impl World {
         }
     }
 
+    /// Its role, while it believes to lead.
+    pub(crate) fn role_in_office(&self, master: usize) -> Option<MasterRole> {
+        let office = self.masters[master].office.as_ref()?;
+        Some(if office.suspended { MasterRole::Suspended } else { MasterRole::Alive })
+    }
+
     /// A master that is past its local deadline does not reach the store, and hears nothing of it either.
     pub(crate) fn learns_loss(&mut self, master: usize, epoch: Epoch) {
         if self.masters[master].office(epoch).is_some_and(|office| office.may_act) {
@@ -322,6 +328,7 @@ impl World {
         }
         if resumes {
             self.master_handles(master, Event::Resumed);
+            self.answer_questions(master);
         }
         self.starts_commit(master);
     }

@@ -57,6 +57,7 @@ impl World {
             Effect::Probe { peer, endpoint, session } => {
                 self.begins_to_dial(master, peer, endpoint, Purpose::Probe(session));
             }
+            Effect::Recall { .. } => panic!("all clients of this world are our own"),
             Effect::Arm { timer, at } => {
                 let wait = at - self.agenda.now().mono;
                 self.master_later(master, wait, Event::Timer(timer));

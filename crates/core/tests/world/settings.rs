@@ -70,6 +70,7 @@ pub(crate) fn app(client: usize, life: u32) -> AppConfig {
         default_profile: ResourceProfile {
             id: ProfileId(0),
             memory: Some(SMALL),
+            overhead: None,
             cores: (client == 0).then_some(Cores(1)),
             resources: Amounts::default(),
         },

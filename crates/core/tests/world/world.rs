@@ -62,7 +62,7 @@ pub(crate) enum Happening {
     Flows { session: SessionId, to: Side },
     Broke { session: SessionId, side: Side },
     KeptAlive { session: SessionId },
-    AsksLeader { process: Process, master: usize, above: Term },
+    AsksLeader { process: Process, master: usize, above: Option<Term> },
     // Workers, their programs, and applications.
     WorkerStarts { host: usize, same_id: bool },
     Worker { process: Process, event: worker::Event },
