@@ -7,7 +7,7 @@ use super::entities::{App, Contact};
 use super::event::{Finding, Peer, Timer};
 use super::leader::{Ctx, Leader};
 use super::schedule::{AppDemand, ProfileNeed};
-use crate::ids::{AppId, ExecutorId, ExecutorRef, ProfileId, SessionId, Term};
+use crate::ids::{AppId, ExecutorId, ExecutorRef, ProfileId, SessionId, Term, WorkerId};
 use crate::model::{ApplicationDescription, ApplicationState, ExecutorState, ResourceProfile};
 use crate::msg::{
     AppNotice, AppToMaster, MasterToApp, PROTOCOL_VERSION, RegisterApplication, RegisteredApplication, WorkerCommand,
@@ -67,6 +67,9 @@ impl Leader {
             // A later session of the same client was quicker.
             return ctx.close(session);
         }
+        if let Some(holder) = self.place_taken(session, &registration) {
+            return self.doubt_app(&holder, session, ctx);
+        }
         let id = match known {
             Some(id) => self.reattach_app(id, &registration, ctx),
             None => self.new_app(&registration, ctx),
@@ -84,22 +87,25 @@ impl Leader {
         // A client may remember numbers that this leader has never seen.
         let beyond_claimed = app.claimed.last().map_or(ExecutorId(0), |last| last.next());
         app.next_executor = app.next_executor.max(beyond_claimed);
-        let live: Vec<(ExecutorId, ExecutorState)> =
-            app.executors.iter().map(|(id, known)| (*id, known.state)).collect();
+        let live: Vec<(ExecutorId, ExecutorState, WorkerId)> =
+            app.executors.iter().map(|(id, known)| (*id, known.state, known.worker.clone())).collect();
+        let changes = app.changes_to_repeat();
         let ended: Vec<ExecutorId> = app.claimed.iter().copied().filter(|id| app.ended.contains(*id)).collect();
         self.app_is_settled(before, Some(Contact::Heard));
         let heartbeat_every = ctx.config.heartbeat_every();
         let answer = RegisteredApplication { app: id.clone(), leader: self.info.clone(), heartbeat_every };
         ctx.say_to_app(session, MasterToApp::Registered(Box::new(answer)));
-        for (executor, state) in live {
-            let executor = ExecutorRef { app: id.clone(), id: executor };
-            self.tell_executor_added(&executor, ctx);
+        for (executor, state, worker) in live {
+            self.tell_executor_added(&ExecutorRef { app: id.clone(), id: executor }, ctx);
             if state == ExecutorState::Decommissioned {
-                self.tell_executor_state(&executor, state, ctx);
+                self.notify_again(&id, self.decommissioned(executor, &worker), ctx);
             }
         }
         for executor in ended {
             self.tell_ended_again(&id, executor, ctx);
+        }
+        for notice in changes {
+            self.notify_again(&id, notice, ctx);
         }
         self.settle_claims(&id, ctx);
         self.settle_recovery(ctx);
@@ -136,9 +142,10 @@ impl Leader {
         if self.app_tokens.get(token).is_some_and(|id| known_as.as_ref().is_some_and(|known| known != id)) {
             return Err("registration token: already used by another application".to_owned());
         }
-        if endpoint.is_empty() {
+        if endpoint.address().is_empty() {
             return Err("endpoint: must not be blank; host:port of the client's own endpoint is needed".to_owned());
         }
+        self.check_kind(registration)?;
         check_description(description)?;
         check_profiles(profiles)
     }
@@ -169,6 +176,7 @@ impl Leader {
             endpoint: registration.endpoint.clone(),
             registered_at: ctx.now.wall,
             executor_ids_below: ExecutorId(0),
+            executors: None,
         };
         ctx.persist_one(Change::PutApp(record.clone()));
         self.insert_app(App::new(record, Contact::Heard, ctx.now.mono), ctx);
@@ -188,7 +196,7 @@ impl Leader {
     fn reattach_app(&mut self, id: AppId, registration: &RegisterApplication, ctx: &mut Ctx<'_>) -> AppId {
         if let Some(app) = self.apps.get_mut(&id).filter(|app| app.record.endpoint != registration.endpoint) {
             app.record.endpoint.clone_from(&registration.endpoint);
-            ctx.persist_one(Change::PutApp(app.record.clone()));
+            ctx.persist_one(Change::PutApp(app.stored()));
         }
         if !registration.targets.is_empty() {
             self.want_executors(&id, registration.profiles.clone(), registration.targets.clone(), ctx);
@@ -196,7 +204,8 @@ impl Leader {
         id
     }
 
-    /// AP-08: absolute targets; lowering one ends nothing. False for profiles that were never described.
+    /// AP-08: absolute targets; lowering one ends nothing. False for profiles that were never described, and for more of them
+    /// than the application's record has room for.
     fn want_executors(
         &mut self,
         id: &AppId,
@@ -211,13 +220,14 @@ impl Leader {
             record.profiles.push(profile);
         }
         let described = |id: &ProfileId| id.0 == 0 || record.profiles.iter().any(|profile| profile.id == *id);
-        if !targets.keys().all(described) {
+        let room = ROOM_FOR_PROFILES.max(stored_bytes(&app.record.profiles));
+        if !targets.keys().all(described) || stored_bytes(&record.profiles) > room {
             return false;
         }
         record.targets.extend(targets);
         if record != app.record {
             app.record = record;
-            ctx.persist_one(Change::PutApp(app.record.clone()));
+            ctx.persist_one(Change::PutApp(app.stored()));
             let demand = demand(&app.record, ctx.config.default_cores);
             self.scheduler.app_targets(id, demand.profiles, demand.targets);
         }
@@ -228,7 +238,7 @@ impl Leader {
     /// has reported yet.
     pub(super) fn pause_app_if_due(&mut self, id: &AppId) {
         if let Some(app) = self.apps.get(id) {
-            self.scheduler.app_paused(id, app.session.is_none() || !app.claimed.is_empty());
+            self.scheduler.app_paused(id, app.session.is_none() || app.may_have_others());
         }
     }
 
@@ -244,10 +254,9 @@ impl Leader {
         let Some(app) = self.apps.get_mut(id).filter(|app| app.session == Some(session)) else { return };
         app.session = None;
         app.last_heard = ctx.now.mono;
-        let endpoint = app.record.endpoint.clone();
         self.pause_app_if_due(id);
         ctx.arm(Timer::App(id.clone()), ctx.now.mono + ctx.config.app_timeout);
-        ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session: Some(session) });
+        self.look_for_app(id, ctx);
     }
 
     pub(super) fn app_probed(&mut self, id: &AppId, asked: Option<SessionId>, finding: Finding, ctx: &mut Ctx<'_>) {
@@ -257,6 +266,8 @@ impl Leader {
         match finding {
             Finding::Alive => {}
             Finding::Silent => app.contact = Contact::Unreachable,
+            // Who comes to its place is somebody else.
+            Finding::Gone if app.is_foreign() => return self.app_gone(id, ctx),
             Finding::Gone => {
                 let until = ctx.now.mono + ctx.config.app_gone_grace;
                 app.contact = Contact::Gone(until);
@@ -292,6 +303,7 @@ impl Leader {
             self.command(&worker, WorkerCommand::ApplicationFinished { app: id.clone() }, ctx);
         }
         self.scheduler.app_down(id);
+        self.await_no_more(id);
         let Some(app) = self.apps.remove(id) else { return };
         self.app_is_settled(app.contact, None);
         self.claiming.remove(id);
@@ -326,10 +338,11 @@ pub(super) fn excess(len: usize, cap: usize) -> usize {
 /// What the scheduler must know of an application.
 pub(super) fn demand(record: &AppRecord, default_cores: Cores) -> AppDemand {
     let default = &record.description.default_profile;
+    let foreign = record.endpoint.is_foreign();
     let need = |profile: &ResourceProfile| {
         let profile = profile.inheriting(default);
-        let memory = profile.memory.unwrap_or(Memory::mib(1));
-        (profile.id, ProfileNeed { cores: profile.cores, memory, resources: profile.resources })
+        let memory = profile.booked_memory();
+        (profile.id, ProfileNeed { cores: profile.cores, memory, resources: profile.resources, foreign })
     };
     AppDemand {
         max_cores: record.description.max_cores.unwrap_or(default_cores),
@@ -362,6 +375,20 @@ fn check_description(description: &ApplicationDescription) -> Result<(), String>
         return Err("default_profile.cores: 0; at least 1 is needed, or none for all cores of a worker".to_owned());
     }
     Ok(())
+}
+
+/// Room that profiles have in an application's record, in bytes, beyond those that it has registered with: what cannot be
+/// stored would end the term.
+const ROOM_FOR_PROFILES: usize = 64 << 10;
+
+/// At most so many bytes are these in their stored form.
+fn stored_bytes(profiles: &[ResourceProfile]) -> usize {
+    const PROFILE: usize = 128;
+    const RESOURCE: usize = 32;
+    // A character may take six places.
+    let resources =
+        |profile: &ResourceProfile| profile.resources.iter().map(|(name, _)| RESOURCE + 6 * name.len()).sum::<usize>();
+    profiles.iter().map(|profile| PROFILE + resources(profile)).sum()
 }
 
 fn check_profiles(profiles: &[ResourceProfile]) -> Result<(), String> {

@@ -130,8 +130,31 @@ impl Leader {
                 broken.push(format!("{id}: its claims {:?} wait for nobody", app.claimed));
             }
         }
+        self.check_awaited(broken);
         if !self.dead_workers.is_whole() {
             broken.push(format!("dead workers: the two tables differ: {:?}", self.dead_workers));
+        }
+    }
+
+    /// Applications and silent workers agree on who waits for whom; a record lists what lives, and what those may have.
+    fn check_awaited(&self, broken: &mut Vec<String>) {
+        let by_apps: BTreeSet<(&AppId, &WorkerId)> =
+            self.apps.iter().flat_map(|(id, app)| app.awaits.iter().map(move |worker| (id, worker))).collect();
+        let silent = self.workers.iter().filter(|(_, worker)| worker.unknown);
+        let by_workers: BTreeSet<(&AppId, &WorkerId)> =
+            silent.flat_map(|(id, worker)| worker.awaited_by.iter().map(move |app| (app, id))).collect();
+        if by_apps != by_workers {
+            broken.push(format!("awaited: apps wait for {by_apps:?}, silent workers are awaited by {by_workers:?}"));
+        }
+        for (id, app) in &self.apps {
+            let Some(list) = &app.record.executors else { continue };
+            let mut expected = app.live_by_worker();
+            for worker in &app.awaits {
+                expected.insert(worker.clone(), list.get(worker).cloned().unwrap_or_default());
+            }
+            if *list != expected {
+                broken.push(format!("{id}: its record lists {list:?} instead of {expected:?}"));
+            }
         }
     }
 

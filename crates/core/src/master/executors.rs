@@ -1,6 +1,6 @@
 //! Executors at the master: their states, the retry limit, requests to have more or fewer (EX-*, AP-08, AP-09).
 
-use super::entities::{Executor, Leaving, endpoint_of};
+use super::entities::{DeadWorker, Executor, Leaving, Worker, endpoint_of};
 use super::leader::{Ctx, Leader};
 use super::view::ExecutorView;
 use crate::ids::{AppId, ExecutorId, ExecutorRef, SessionId, WorkerId};
@@ -16,6 +16,13 @@ pub(super) struct Change {
     pub(super) state: ExecutorState,
     pub(super) message: Option<String>,
     pub(super) exit_status: Option<i32>,
+}
+
+impl Change {
+    /// HB-05: its worker is lost.
+    pub(super) fn lost_with_worker(why: &str) -> Self {
+        Self { state: ExecutorState::Lost, message: Some(format!("worker lost: {why}")), exit_status: None }
+    }
 }
 
 /// What becomes of an ended executor's booking.
@@ -45,7 +52,7 @@ impl Leader {
             let known = app.executors.get_mut(&executor.id).filter(|known| known.worker == *id)?;
             Some((known, &mut app.failures))
         });
-        let Some((known, failures)) = known else { return };
+        let Some((known, failures)) = known else { return self.old_executor_ended(id, executor, change, ctx) };
         let old = known.state;
         if !change.state.is_finished() {
             // A late LAUNCHING or RUNNING does not undo a decommissioning.
@@ -66,6 +73,45 @@ impl Leader {
         self.schedule(ctx);
     }
 
+    /// Its worker can run none of the application's executors: it gets no more of them until it registers anew.
+    pub(super) fn executor_refused(&mut self, id: &WorkerId, executor: &ExecutorRef, why: &str, ctx: &mut Ctx<'_>) {
+        let change = Change { state: ExecutorState::Failed, message: Some(why.to_owned()), exit_status: None };
+        let mut is_here = false;
+        if let Some(app) = self.apps.get_mut(&executor.app) {
+            app.refused = Some(why.to_owned());
+            is_here = app.executors.get(&executor.id).is_some_and(|known| known.worker == *id);
+            self.scheduler.rule_out(&executor.app, id);
+        }
+        if is_here {
+            self.end_executor(executor, change, Place::Free, None, ctx);
+        } else {
+            // It was told to end meanwhile, its application is over, or it was another leader's.
+            self.executor_changed(id, executor, change, ctx);
+        }
+        self.end_app_if_nowhere(&executor.app, ctx);
+        self.schedule(ctx);
+    }
+
+    /// Once all workers have refused its executors, an application that has none left is told and ends, instead of waiting
+    /// for what nobody has. One that was lost is waited for as long as a silent one: it may be started again.
+    pub(super) fn end_app_if_nowhere(&mut self, id: &AppId, ctx: &mut Ctx<'_>) {
+        let Some(app) = self.apps.get(id).filter(|app| app.executors.is_empty()) else { return };
+        let Some(why) = &app.refused else { return };
+        let may_come_back = |dead: &DeadWorker| dead.last_heard + ctx.config.worker_timeout > ctx.now.mono;
+        let is_out = |(other, worker): (&WorkerId, &Worker)| {
+            self.scheduler.is_ruled_out(id, other) || worker.is_foreign() && !app.is_foreign()
+        };
+        let nowhere = self.missing.workers == 0
+            && !self.workers.is_empty()
+            && self.workers.iter().all(is_out)
+            && !self.dead_workers.iter().any(may_come_back);
+        if nowhere {
+            let message = format!("no worker can run its executors: {why}");
+            self.finish_app(id, ApplicationState::Failed, Some(message), ctx);
+            self.settle_recovery(ctx);
+        }
+    }
+
     /// Its worker says that it is not there (any more): no failure of the application's own.
     pub(super) fn executor_vanished(&mut self, executor: &ExecutorRef, ctx: &mut Ctx<'_>) {
         let message = Some("its worker does not run it".to_owned());
@@ -75,9 +121,7 @@ impl Leader {
 
     /// HB-05: its worker is lost.
     pub(super) fn executor_lost(&mut self, executor: &ExecutorRef, why: &str, host: &str, ctx: &mut Ctx<'_>) {
-        let message = Some(format!("worker lost: {why}"));
-        let change = Change { state: ExecutorState::Lost, message, exit_status: None };
-        self.end_executor(executor, change, Place::Gone, Some(host.to_owned()), ctx);
+        self.end_executor(executor, Change::lost_with_worker(why), Place::Gone, Some(host.to_owned()), ctx);
     }
 
     /// Ends an executor by request: it leaves the application's books now, its worker's when it has ended (the original
@@ -103,7 +147,7 @@ impl Leader {
         ctx: &mut Ctx<'_>,
     ) {
         let Some(app) = self.apps.get_mut(&executor.app) else { return };
-        let Some(known) = app.executors.remove(&executor.id) else { return };
+        let Some(known) = app.remove(executor.id) else { return };
         app.ended.insert(executor.id);
         app.claimed.remove(&executor.id);
         let worker = self.workers.get_mut(&known.worker);
@@ -200,10 +244,11 @@ impl Leader {
     pub(super) fn settle_claims(&mut self, id: &AppId, ctx: &mut Ctx<'_>) {
         let Some(app) = self.apps.get_mut(id) else { return };
         if self.missing.workers > 0 {
-            if !app.claimed.is_empty() {
+            if !app.claimed.is_empty() || app.is_unrecorded() {
                 self.claiming.insert(id.clone());
             }
         } else {
+            app.record_if_due();
             let gone = std::mem::take(&mut app.claimed);
             for gone in &gone {
                 app.ended.insert(*gone);

@@ -16,14 +16,16 @@ impl Leader {
         let wanted = &*driver.record.description;
         let need = Need(wanted);
         let mut ready = 0;
-        let (mut fitting, mut unusable) = (0, BTreeMap::new());
+        let (mut fitting, mut unsuited, mut unusable) = (0, 0, BTreeMap::new());
         for worker in self.workers.values() {
-            let fits = offers(worker, wanted);
+            let (suits, fits) = (suits(worker, wanted), offers(worker, wanted));
             match obstacle(worker) {
                 None => {
                     ready += 1;
-                    fitting += usize::from(fits);
+                    fitting += usize::from(fits && suits);
+                    unsuited += usize::from(fits && !suits);
                 }
+                Some(_) if !suits => {}
                 Some(why) if fits => *unusable.entry(why).or_insert(0) += 1,
                 Some(_) => {}
             }
@@ -32,6 +34,12 @@ impl Leader {
         let reason = match self.scheduler.driver_limit_reached() {
             _ if fitting == 0 && !unusable.is_empty() => format!("no worker is ready for {need}: {others}"),
             _ if ready == 0 => format!("no worker is ready; it needs {need}"),
+            _ if fitting == 0 && unsuited > 0 => {
+                let (workers, run) = (plural(unsuited, "worker"), if unsuited == 1 { "runs" } else { "run" });
+                format!(
+                    "{workers} that would have room for {need} {run} only main classes with a file to fetch and an argument {{{{WORKER_URL}}}}, which may run on while no master is heard"
+                )
+            }
             _ if fitting == 0 => format!("it needs {need}, more than any worker has{}", self.shortage(wanted)),
             Some(limit) => format!("the limit of {} is reached", plural(limit, "running driver")),
             None if unusable.is_empty() => format!("{need} are not free on any worker now"),
@@ -67,6 +75,11 @@ impl Leader {
 fn offers(worker: &Worker, wanted: &DriverDescription) -> bool {
     let record = &worker.record;
     record.cores >= wanted.cores && record.memory >= wanted.memory && record.resources.covers(&wanted.resources)
+}
+
+/// Whether the worker can run the driver as it is meant.
+fn suits(worker: &Worker, wanted: &DriverDescription) -> bool {
+    !worker.is_foreign() || wanted.suits_foreign_workers()
 }
 
 /// Why a worker takes no new work now.

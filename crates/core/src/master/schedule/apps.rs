@@ -32,6 +32,7 @@ struct App {
 
 /// What one application wants of one profile.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub(super) struct Row {
     place: u64,
     pub(super) app: AppId,
@@ -40,6 +41,7 @@ pub(super) struct Row {
     pub(super) unit: u32,
     pub(super) memory: Memory,
     resources: Option<Box<Amounts>>,
+    foreign: bool,
     pub(super) executors: u32,
     pub(super) target: u32,
     /// One executor per worker and round takes as many cores as it can (SC-11).
@@ -59,6 +61,7 @@ impl Row {
             unit: 0,
             memory: Memory::ZERO,
             resources: None,
+            foreign: false,
             executors: 0,
             target: default_target(profile),
             whole: false,
@@ -71,14 +74,21 @@ impl Row {
     fn describe(&mut self, need: ProfileNeed) -> bool {
         let (unit, whole) = (need.unit(), need.cores.is_none());
         let resources = (!need.resources.is_empty()).then(|| Box::new(need.resources));
-        let changed = (self.unit, self.whole, self.memory, &self.resources) != (unit, whole, need.memory, &resources);
+        let before = (self.unit, self.whole, self.memory, &self.resources, self.foreign);
+        let changed = before != (unit, whole, need.memory, &resources, need.foreign);
         (self.unit, self.whole, self.memory, self.resources) = (unit, whole, need.memory, resources);
+        self.foreign = need.foreign;
         changed
     }
 
     /// The least that must fit on a worker.
     pub(super) fn piece(&self) -> Piece<'_> {
-        Piece { cores: Cores(self.unit), memory: self.memory, resources: self.resources.as_deref() }
+        Piece {
+            cores: Cores(self.unit),
+            memory: self.memory,
+            resources: self.resources.as_deref(),
+            foreign: self.foreign,
+        }
     }
 }
 
@@ -89,6 +99,10 @@ impl Apps {
         let new = || App { place, max_cores, granted: Cores::ZERO, paused: false };
         self.by_id.entry(id.clone()).or_insert_with(new).max_cores = max_cores;
         self.refresh(id);
+    }
+
+    pub(super) fn knows(&self, id: &AppId) -> bool {
+        self.by_id.contains_key(id)
     }
 
     pub(super) fn down(&mut self, id: &AppId) {

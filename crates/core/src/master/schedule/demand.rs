@@ -15,6 +15,8 @@ pub struct DriverNeed {
     pub memory: Memory,
     /// Custom resources.
     pub resources: Amounts,
+    /// A foreign worker can run it too.
+    pub foreign: bool,
 }
 
 impl DriverNeed {
@@ -33,6 +35,8 @@ pub struct ProfileNeed {
     pub memory: Memory,
     /// Custom resources.
     pub resources: Amounts,
+    /// A foreign worker can run it too.
+    pub foreign: bool,
 }
 
 impl ProfileNeed {

@@ -9,7 +9,6 @@ use super::workers::{FEW, Piece, Slot, Workers};
 use crate::ids::{DriverId, WorkerId};
 use crate::model::Amounts;
 use crate::rng::Rng;
-use crate::units::{Cores, Memory};
 
 /// Drivers that wait, oldest first.
 ///
@@ -102,7 +101,7 @@ impl Drivers {
 }
 
 fn piece(need: &DriverNeed) -> Piece<'_> {
-    Piece { cores: need.cores, memory: need.memory, resources: some(&need.resources) }
+    Piece { cores: need.cores, memory: need.memory, resources: some(&need.resources), foreign: need.foreign }
 }
 
 /// Wanted resources, none if there are none.
@@ -115,8 +114,8 @@ pub(super) fn some(resources: &Amounts) -> Option<&Amounts> {
 enum Tour {
     /// Round and round in random order, from the worker after the last one used (SC-03).
     Spread { order: Permutation, next: u32 },
-    /// Always from the first id (SC-04). `from`: work of this size or larger fits nowhere before this worker.
-    ById { from: Option<(Cores, Memory, WorkerId)> },
+    /// Always from the first id (SC-04). `from`: what wants no less than this piece fits nowhere before this worker.
+    ById { from: Option<(Piece<'static>, WorkerId)> },
 }
 
 impl Tour {
@@ -135,10 +134,10 @@ impl Tour {
     /// fresh fits on workers with news only, so if these are few they are all there is to look at.
     fn find(&mut self, workers: &mut Workers, piece: Piece<'_>, fresh: bool) -> Option<Slot> {
         let slot = if !fresh && workers.news().len() <= FEW {
-            self.earliest(workers, workers.first_fitting_with_news(piece, usize::MAX))
+            self.earliest(workers, workers.first_fitting_with_news(None, piece, usize::MAX))
         } else {
             self.among_next(workers, piece).or_else(|| {
-                let fitting = workers.first_fitting(piece, usize::MAX);
+                let fitting = workers.first_fitting(None, piece, usize::MAX);
                 self.earliest(workers, fitting)
             })
         }?;
@@ -153,8 +152,8 @@ impl Tour {
                 (0..few).map(|step| order.at((next + step) % order.len())).find(|&slot| workers.fits(slot, piece))
             }
             Self::ById { from } => {
-                let from = from.as_ref().filter(|(cores, memory, _)| piece.cores >= *cores && piece.memory >= *memory);
-                workers.by_id_from(from.map(|(.., id)| id)).take(FEW).find(|&slot| workers.fits(slot, piece))
+                let from = from.as_ref().filter(|(placed, _)| piece.wants_no_less_than(*placed));
+                workers.by_id_from(from.map(|(_, id)| id)).take(FEW).find(|&slot| workers.fits(slot, piece))
             }
         }
     }
@@ -174,7 +173,7 @@ impl Tour {
             Self::Spread { order, next } => *next = (order.position_of(slot) + 1) % order.len(),
             // Without its resources the piece might have fitted earlier, so it says nothing about others.
             Self::ById { from } if piece.resources.is_none() => {
-                *from = workers.get(slot).map(|worker| (piece.cores, piece.memory, worker.id.clone()));
+                *from = workers.get(slot).map(|worker| (piece.without_resources(), worker.id.clone()));
             }
             Self::ById { .. } => {}
         }

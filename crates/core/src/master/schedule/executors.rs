@@ -56,9 +56,9 @@ fn place_row(
     let ration = Ration::of(row, apps.cores_left(&row.app));
     let most = ration.workers as usize;
     let offering = if row.fresh || workers.news().len() > FEW {
-        workers.first_fitting(row.piece(), most)
+        workers.first_fitting(Some(&row.app), row.piece(), most)
     } else {
-        workers.first_fitting_with_news(row.piece(), most)
+        workers.first_fitting_with_news(Some(&row.app), row.piece(), most)
     };
     let rooms: Vec<u32> = offering.iter().map(|&slot| room(workers, slot, row)).collect();
     let shares = share_out(ration.units, &rooms, options.spread_out_apps);

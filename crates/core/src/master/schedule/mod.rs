@@ -16,8 +16,8 @@
 //! Call a waiting driver *live* while the driver limit is not reached, and a profile of an application live while the
 //! application is not paused, has cores left for one more unit and has fewer executors of it than wanted.
 //!
-//! **After a round nothing live fits on any worker that is not paused.** A driver is passed over only when no worker
-//! has room. The allocation for a profile ends when every usable worker fails one of its tests: the units are used up
+//! **After a round nothing live fits on any worker that is not paused, ruled out for it, or foreign to it.** A driver is passed over
+//! only when no worker has room. The allocation for a profile ends when every usable worker fails one of its tests: the units are used up
 //! or the target is reached — then the profile is no longer live; or the worker lacks cores, memory or resources —
 //! then it does not fit. (The units are bounded by the cores left *and* by the sum of free cores; if the sum is what
 //! ran out, no worker has a unit left. An executor without fixed cores grows until its worker has no core left or the
@@ -25,7 +25,8 @@
 //! its end, and what was not live then is not live at its end.
 //!
 //! **Between rounds** three kinds of things can break this, and each leaves a mark:
-//! - a worker has more than before (it came up, was released something, is no longer paused): it is among the *news*;
+//! - a worker has more than before (it came up, was released something, is no longer paused, foreign or ruled out for an
+//!   application): it is among the *news*;
 //! - something that was not live is now: a driver was queued or had not been looked at because of the limit, a profile
 //!   was described or described anew, its target was raised, an executor ended and gave back cores or its place under
 //!   the target, its application is no longer paused: it is *fresh*. What was live and only wants more is not fresh:
@@ -94,6 +95,11 @@ impl Scheduler {
     /// bookings stay, and it is no longer paused.
     pub fn worker_up(&mut self, id: &WorkerId, cores: Cores, memory: Memory, resources: &Addresses) {
         self.workers.up(id, cores, memory, resources);
+    }
+
+    /// A worker is foreign, or is not: a foreign one gets only work that can run there.
+    pub fn worker_is_foreign(&mut self, id: &WorkerId, foreign: bool) {
+        self.workers.set_foreign(id, foreign);
     }
 
     /// A paused worker keeps its bookings and gets nothing new (decommissioned, not heard of since a change of leader,
@@ -173,9 +179,22 @@ impl Scheduler {
         self.apps.pause(id, paused);
     }
 
+    /// A worker gets no executors of this application until it comes up anew. Nothing happens where either is not known.
+    pub fn rule_out(&mut self, app: &AppId, worker: &WorkerId) {
+        if self.apps.knows(app) {
+            self.workers.rule_out(app, worker);
+        }
+    }
+
+    /// Whether this worker gets no executors of this application.
+    pub fn is_ruled_out(&self, app: &AppId, worker: &WorkerId) -> bool {
+        self.workers.is_ruled_out(app, worker)
+    }
+
     /// An application has ended. Its bookings are released one by one.
     pub fn app_down(&mut self, id: &AppId) {
         self.apps.down(id);
+        self.workers.forget_app(id);
     }
 
     /// An executor that was not placed by a round (recovery) counts for its application.

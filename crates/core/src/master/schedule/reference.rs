@@ -30,6 +30,7 @@ struct Place {
     id: WorkerId,
     books: Books,
     paused: bool,
+    foreign: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,7 @@ struct App {
     granted: Cores,
     paused: bool,
     profiles: BTreeMap<ProfileId, Profile>,
+    ruled_out: Vec<WorkerId>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,9 @@ impl Reference {
 
     /// See [`Scheduler::worker_up`](super::Scheduler::worker_up).
     pub fn worker_up(&mut self, id: &WorkerId, cores: Cores, memory: Memory, resources: &Addresses) {
+        for (_, app) in &mut self.apps {
+            app.ruled_out.retain(|other| other != id);
+        }
         if let Some(place) = self.place_mut(id) {
             place.books.offer(cores, memory, resources);
             place.paused = false;
@@ -78,10 +83,17 @@ impl Reference {
         }
         let mut books = Books::default();
         books.offer(cores, memory, resources);
-        let place = Some(Place { id: id.clone(), books, paused: false });
+        let place = Some(Place { id: id.clone(), books, paused: false, foreign: false });
         match self.places.iter().position(Option::is_none) {
             Some(empty) => self.places[empty] = place,
             None => self.places.push(place),
+        }
+    }
+
+    /// See [`Scheduler::worker_is_foreign`](super::Scheduler::worker_is_foreign).
+    pub fn worker_is_foreign(&mut self, id: &WorkerId, foreign: bool) {
+        if let Some(place) = self.place_mut(id) {
+            place.foreign = foreign;
         }
     }
 
@@ -171,6 +183,14 @@ impl Reference {
         }
     }
 
+    /// See [`Scheduler::rule_out`](super::Scheduler::rule_out).
+    pub fn rule_out(&mut self, app: &AppId, worker: &WorkerId) {
+        let known = self.place_mut(worker).is_some();
+        if let Some(app) = self.app_mut(app).filter(|_| known) {
+            app.ruled_out.push(worker.clone());
+        }
+    }
+
     /// See [`Scheduler::app_down`](super::Scheduler::app_down).
     pub fn app_down(&mut self, id: &AppId) {
         self.apps.retain(|(other, _)| other != id);
@@ -240,7 +260,8 @@ impl Reference {
 
     fn try_driver(&mut self, index: usize, need: &DriverNeed) -> Option<(WorkerId, Booking)> {
         let place = self.places[index].as_mut()?;
-        let fits = place.books.free_cores() >= need.cores
+        let fits = (need.foreign || !place.foreign)
+            && place.books.free_cores() >= need.cores
             && place.books.free_memory() >= need.memory
             && place.books.room_for(&need.resources) > 0;
         fits.then(|| (place.id.clone(), place.books.take(need.cores, need.memory, &need.resources)))
@@ -251,7 +272,7 @@ impl Reference {
             let profiles: Vec<_> = self.apps[app].1.profiles.keys().copied().collect();
             for profile in profiles {
                 if let Some(open) = self.open(app, profile) {
-                    let usable = self.usable(open.need);
+                    let usable = self.usable(open.need, &self.apps[app].1.ruled_out);
                     let assigned = self.assign(&open, &usable);
                     for (&place, cores) in usable.iter().zip(assigned) {
                         self.launch(app, profile, place, cores, out);
@@ -272,11 +293,13 @@ impl Reference {
     }
 
     /// The workers on which one executor fits, in the order of the policy.
-    fn usable(&self, need: &ProfileNeed) -> Vec<usize> {
+    fn usable(&self, need: &ProfileNeed, ruled_out: &[WorkerId]) -> Vec<usize> {
         let mut usable = Vec::new();
         for (index, place) in self.places.iter().enumerate() {
             let Some(place) = place else { continue };
             let fits = !place.paused
+                && (need.foreign || !place.foreign)
+                && !ruled_out.contains(&place.id)
                 && place.books.free_cores().0 >= need.unit()
                 && place.books.free_memory() >= need.memory
                 && place.books.room_for(&need.resources) > 0;

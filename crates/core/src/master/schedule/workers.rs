@@ -6,7 +6,7 @@ use super::books::Books;
 use super::demand::Free;
 use super::index::Index;
 use super::options::WorkerSelection;
-use crate::ids::WorkerId;
+use crate::ids::{AppId, WorkerId};
 use crate::model::{Addresses, Amounts, Booking};
 use crate::units::{Cores, Memory};
 
@@ -27,6 +27,20 @@ pub(super) struct Piece<'a> {
     pub(super) memory: Memory,
     /// None, or not empty.
     pub(super) resources: Option<&'a Amounts>,
+    /// A foreign worker can run it too.
+    pub(super) foreign: bool,
+}
+
+impl Piece<'_> {
+    pub(super) fn without_resources(self) -> Piece<'static> {
+        let Self { cores, memory, resources: _, foreign } = self;
+        Piece { cores, memory, resources: None, foreign }
+    }
+
+    /// Whether this fits on no worker on which the other one, which wants no resources, does not.
+    pub(super) fn wants_no_less_than(self, other: Piece<'static>) -> bool {
+        self.cores >= other.cores && self.memory >= other.memory && self.foreign <= other.foreign
+    }
 }
 
 /// A worker that may get work or has some.
@@ -35,11 +49,13 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) books: Books,
     paused: bool,
+    foreign: bool,
 }
 
 impl Worker {
     fn fits(&self, piece: Piece<'_>) -> bool {
         !self.paused
+            && (piece.foreign || !self.foreign)
             && self.books.free_cores() >= piece.cores
             && self.books.free_memory() >= piece.memory
             && piece.resources.is_none_or(|wanted| self.books.room_for(wanted) > 0)
@@ -56,7 +72,9 @@ pub(super) struct Workers {
     /// Workers that are not paused and may offer more than at the end of the last round.
     news: BTreeSet<Slot>,
     /// Work without resources that was found to fit nowhere. It stays true until a worker has news on which it fits.
-    nowhere: VecDeque<(Cores, Memory)>,
+    nowhere: VecDeque<Piece<'static>>,
+    /// Workers that get nothing of an application.
+    ruled_out: BTreeMap<AppId, BTreeSet<Slot>>,
 }
 
 impl Workers {
@@ -68,6 +86,7 @@ impl Workers {
             index: Index::new(policy),
             news: BTreeSet::new(),
             nowhere: VecDeque::new(),
+            ruled_out: BTreeMap::new(),
         }
     }
 
@@ -77,12 +96,40 @@ impl Workers {
             worker.books.offer(cores, memory, resources);
             worker.paused = false;
         });
+        self.rule_in(slot);
         self.may_offer_more(slot);
+    }
+
+    pub(super) fn set_foreign(&mut self, id: &WorkerId, foreign: bool) {
+        let Some(&slot) = self.by_id.get(id) else { return };
+        self.change(slot, |worker| worker.foreign = foreign);
+        self.may_offer_more(slot);
+    }
+
+    pub(super) fn rule_out(&mut self, app: &AppId, id: &WorkerId) {
+        if let Some(&slot) = self.by_id.get(id) {
+            self.ruled_out.entry(app.clone()).or_default().insert(slot);
+        }
+    }
+
+    pub(super) fn is_ruled_out(&self, app: &AppId, id: &WorkerId) -> bool {
+        self.by_id.get(id).is_some_and(|slot| self.ruled_out.get(app).is_some_and(|out| out.contains(slot)))
+    }
+
+    fn rule_in(&mut self, slot: Slot) {
+        self.ruled_out.retain(|_, out| {
+            out.remove(&slot);
+            !out.is_empty()
+        });
+    }
+
+    pub(super) fn forget_app(&mut self, app: &AppId) {
+        self.ruled_out.remove(app);
     }
 
     /// Gives a new worker its place; it starts paused and offers nothing.
     fn settle(&mut self, id: &WorkerId) -> Slot {
-        let worker = Some(Worker { id: id.clone(), books: Books::default(), paused: true });
+        let worker = Some(Worker { id: id.clone(), books: Books::default(), paused: true, foreign: false });
         let slot = if let Some(slot) = self.vacant.pop_first() {
             self.slots[slot as usize] = worker;
             slot
@@ -108,8 +155,7 @@ impl Workers {
     fn may_offer_more(&mut self, slot: Slot) {
         let Some(worker) = self.slots.get(slot as usize).and_then(Option::as_ref) else { return };
         if !worker.paused {
-            let fits = |&(cores, memory): &(Cores, Memory)| worker.fits(Piece { cores, memory, resources: None });
-            self.nowhere.retain(|kind| !fits(kind));
+            self.nowhere.retain(|kind| !worker.fits(*kind));
             self.news.insert(slot);
         }
     }
@@ -119,6 +165,7 @@ impl Workers {
         // Pausing takes it out of the index and the news.
         self.pause(id, true);
         self.by_id.remove(id);
+        self.rule_in(slot);
         self.slots[slot as usize] = None;
         self.vacant.insert(slot);
     }
@@ -174,30 +221,34 @@ impl Workers {
         self.by_id.range((start.map_or(Unbounded, Included), Unbounded)).map(|(_, slot)| *slot)
     }
 
-    /// The first `most` workers, at least one, in the order of the policy on which the piece fits.
-    pub(super) fn first_fitting(&mut self, piece: Piece<'_>, most: usize) -> Vec<Slot> {
+    /// The first `most` workers, at least one, in the order of the policy on which the piece fits; without those that are
+    /// ruled out for the application whose it is.
+    pub(super) fn first_fitting(&mut self, app: Option<&AppId>, piece: Piece<'_>, most: usize) -> Vec<Slot> {
         // What is larger than something that fits nowhere does not fit either.
-        if self.nowhere.iter().any(|(cores, memory)| piece.cores >= *cores && piece.memory >= *memory) {
+        if self.nowhere.iter().any(|kind| piece.wants_no_less_than(*kind)) {
             return Vec::new();
         }
+        let out = app.and_then(|app| self.ruled_out.get(app));
         let mut found = Vec::new();
         self.index.visit(piece, |slot| {
-            if self.fits(slot, piece) {
+            if self.fits(slot, piece) && out.is_none_or(|out| !out.contains(&slot)) {
                 found.push(slot);
             }
             found.len() < most
         });
-        if found.is_empty() && piece.resources.is_none() {
+        if found.is_empty() && piece.resources.is_none() && out.is_none() {
             self.nowhere.truncate(KINDS_REMEMBERED - 1);
-            self.nowhere.push_front((piece.cores, piece.memory));
+            self.nowhere.push_front(piece.without_resources());
         }
         found
     }
 
     /// The same out of the workers with news.
-    pub(super) fn first_fitting_with_news(&self, piece: Piece<'_>, most: usize) -> Vec<Slot> {
+    pub(super) fn first_fitting_with_news(&self, app: Option<&AppId>, piece: Piece<'_>, most: usize) -> Vec<Slot> {
+        let out = app.and_then(|app| self.ruled_out.get(app));
+        let news = self.news.iter().filter(|slot| out.is_none_or(|out| !out.contains(slot)));
         let fitting = |&slot: &Slot| self.get(slot).filter(|worker| worker.fits(piece)).map(|worker| (slot, worker));
-        let mut found: Vec<_> = self.news.iter().filter_map(fitting).collect();
+        let mut found: Vec<_> = news.filter_map(fitting).collect();
         found.sort_by(|(_, a), (_, b)| self.index.compare(a, b));
         found.truncate(most);
         found.into_iter().map(|(slot, _)| slot).collect()

@@ -19,25 +19,27 @@ enum Step {
     WorkerUp(u32, (u32, u64, u32)),
     WorkersUp(Vec<(u32, u64, u32)>),
     WorkerPaused(u32, bool),
+    WorkerIsForeign(u32, bool),
     WorkerDown(u32),
-    Queue(u32, (u32, u64, u32)),
+    Queue(u32, (u32, u64, u32), bool),
     Unqueue(u32),
     DriverEnds(usize),
     AppUp(u32, Option<u32>, Wish, Option<u32>),
     Targets(u32, BTreeMap<u32, Wish>, BTreeMap<u32, u32>),
     AppPaused(u32, bool),
     AppDown(u32),
+    RuledOut(u32, u32),
     ExecutorEnds(usize),
     ExecutorForgotten(usize),
     Adopted { app: u32, profile: u32, worker: u32, booking: (u32, u64, u32) },
     LimitHit(u32),
 }
 
-/// Cores, memory and GPUs of one executor.
-type Wish = (Option<u32>, u64, u32);
+/// Cores, memory and GPUs of one executor, and whether it runs on a foreign worker.
+type Wish = (Option<u32>, u64, u32, bool);
 
 fn wish() -> impl Strategy<Value = Wish> {
-    (proptest::option::of(0..6u32), 0..5u64, prop_oneof![4 => Just(0), 1 => 1..3u32])
+    (proptest::option::of(0..6u32), 0..5u64, prop_oneof![4 => Just(0), 1 => 1..3u32], any::<bool>())
 }
 
 fn capacity() -> impl Strategy<Value = (u32, u64, u32)> {
@@ -50,8 +52,9 @@ fn step(workers: u32) -> impl Strategy<Value = Step> {
         24 => Just(Step::Round),
         6 => (0..workers, capacity()).prop_map(|(id, offer)| Step::WorkerUp(id, offer)),
         3 => (0..workers, any::<bool>()).prop_map(|(id, paused)| Step::WorkerPaused(id, paused)),
+        2 => (0..workers, any::<bool>()).prop_map(|(id, foreign)| Step::WorkerIsForeign(id, foreign)),
         2 => (0..workers).prop_map(Step::WorkerDown),
-        8 => (0..DRIVERS, small()).prop_map(|(id, need)| Step::Queue(id, need)),
+        8 => (0..DRIVERS, small(), any::<bool>()).prop_map(|(id, need, foreign)| Step::Queue(id, need, foreign)),
         2 => (0..DRIVERS).prop_map(Step::Unqueue),
         6 => any::<usize>().prop_map(Step::DriverEnds),
         6 => (0..APPS, proptest::option::of(0..24u32), wish(), proptest::option::of(0..6u32))
@@ -61,6 +64,7 @@ fn step(workers: u32) -> impl Strategy<Value = Step> {
             .prop_map(|(id, profiles, targets)| Step::Targets(id, profiles, targets)),
         2 => (0..APPS, any::<bool>()).prop_map(|(id, paused)| Step::AppPaused(id, paused)),
         2 => (0..APPS).prop_map(Step::AppDown),
+        3 => (0..APPS, 0..workers).prop_map(|(app, worker)| Step::RuledOut(app, worker)),
         10 => any::<usize>().prop_map(Step::ExecutorEnds),
         3 => any::<usize>().prop_map(Step::ExecutorForgotten),
         2 => (0..APPS, 0..PROFILES, 0..workers, small())
@@ -130,15 +134,19 @@ impl Pair {
                 self.reference.worker_paused(&worker(id), paused);
                 self.scheduler.worker_paused(&worker(id), paused);
             }
+            Step::WorkerIsForeign(id, foreign) => {
+                self.reference.worker_is_foreign(&worker(id), foreign);
+                self.scheduler.worker_is_foreign(&worker(id), foreign);
+            }
             Step::WorkerDown(id) => {
                 self.reference.worker_down(&worker(id));
                 self.scheduler.worker_down(&worker(id));
                 self.offers.remove(&worker(id));
                 self.worker_lost(&worker(id));
             }
-            Step::Queue(id, (cores, memory, gpus)) => {
-                let need =
-                    DriverNeed { cores: Cores(cores), memory: Memory::mib(memory), resources: wanted_gpus(gpus) };
+            Step::Queue(id, (cores, memory, gpus), foreign) => {
+                let (cores, memory, resources) = (Cores(cores), Memory::mib(memory), wanted_gpus(gpus));
+                let need = DriverNeed { cores, memory, resources, foreign };
                 self.reference.queue_driver(&driver(id), need.clone());
                 self.scheduler.queue_driver(&driver(id), need);
             }
@@ -171,6 +179,10 @@ impl Pair {
             Step::AppPaused(id, paused) => {
                 self.reference.app_paused(&app(id), paused);
                 self.scheduler.app_paused(&app(id), paused);
+            }
+            Step::RuledOut(id, on) => {
+                self.reference.rule_out(&app(id), &worker(on));
+                self.scheduler.rule_out(&app(id), &worker(on));
             }
             Step::AppDown(id) => {
                 self.reference.app_down(&app(id));
@@ -289,8 +301,8 @@ impl Pair {
     }
 }
 
-fn profile((cores, memory, gpus): Wish) -> ProfileNeed {
-    ProfileNeed { resources: wanted_gpus(gpus), ..need(cores, memory) }
+fn profile((cores, memory, gpus, foreign): Wish) -> ProfileNeed {
+    ProfileNeed { resources: wanted_gpus(gpus), foreign, ..need(cores, memory) }
 }
 
 proptest! {

@@ -126,7 +126,7 @@ fn wanted_gpus(count: u32) -> Amounts {
 }
 
 fn need(cores: Option<u32>, memory: u64) -> ProfileNeed {
-    ProfileNeed { cores: cores.map(Cores), memory: Memory::mib(memory), resources: Amounts::default() }
+    ProfileNeed { cores: cores.map(Cores), memory: Memory::mib(memory), ..ProfileNeed::default() }
 }
 
 /// An application with only the default profile.

@@ -71,7 +71,7 @@ fn t_ms_01_to_18(
 }
 
 fn small_driver() -> DriverNeed {
-    DriverNeed { cores: Cores(1), memory: Memory::mib(1), resources: Amounts::default() }
+    DriverNeed { cores: Cores(1), memory: Memory::mib(1), ..DriverNeed::default() }
 }
 
 #[test]
@@ -401,6 +401,7 @@ fn t_rp_03_profiles_inherit_memory_and_cores_but_no_resources() {
     let profile = |id, memory: Option<u64>, cores: Option<u32>, resources| ResourceProfile {
         id: ProfileId(id),
         memory: memory.map(Memory::mib),
+        overhead: None,
         cores: cores.map(Cores),
         resources,
     };
