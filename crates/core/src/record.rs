@@ -3,12 +3,13 @@
 //! A record holds what a successor must know. What workers and applications report themselves (executors, states of
 //! processes) is not stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ids::{AppId, AppToken, Attempt, DriverId, Epoch, ExecutorId, Incarnation, ProfileId, RequestId, WorkerId};
 use crate::model::{
-    Addresses, ApplicationDescription, ApplicationState, Booking, DriverDescription, DriverOutcome, ResourceProfile,
+    Addresses, AppEndpoint, ApplicationDescription, ApplicationState, Booking, DriverDescription, DriverOutcome,
+    ResourceProfile, WorkerKind,
 };
 use crate::time::Wall;
 use crate::units::{Cores, Memory};
@@ -24,6 +25,8 @@ pub struct WorkerRecord {
     pub host: String,
     /// Port of its own endpoint.
     pub port: u16,
+    /// How it is spoken to there.
+    pub kind: WorkerKind,
     /// Address of its web pages.
     pub ui_url: String,
     /// Cores offered.
@@ -51,12 +54,23 @@ pub struct AppRecord {
     pub profiles: Vec<ResourceProfile>,
     /// Executors wanted per profile; a profile that is missing here has no limit.
     pub targets: BTreeMap<ProfileId, u32>,
-    /// `host:port` of its own endpoint.
-    pub endpoint: String,
+    /// Where its client is found.
+    pub endpoint: AppEndpoint,
     /// First registration.
     pub registered_at: Wall,
     /// No executor id at or above this one was ever given out. Raised in blocks.
     pub executor_ids_below: ExecutorId,
+    /// Of a client that does not say which executors it has: those that were launched and may live, by worker; some may have
+    /// ended since. None: nobody has written them down.
+    pub executors: Option<BTreeMap<WorkerId, BTreeSet<ExecutorId>>>,
+}
+
+impl AppRecord {
+    /// What an executor of this profile needs, with what it inherits from the default one (RS-05).
+    pub fn profile(&self, id: ProfileId) -> ResourceProfile {
+        let default = &self.description.default_profile;
+        self.profiles.iter().find(|profile| profile.id == id).unwrap_or(default).inheriting(default)
+    }
 }
 
 /// `state/drivers/<id>`.

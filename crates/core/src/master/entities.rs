@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::config::EXECUTOR_ID_BLOCK;
 use super::view::ExecutorView;
 use crate::ended::EndedExecutors;
-use crate::ids::{Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
+use crate::ids::{AppId, Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
 use crate::model::{Booking, DriverState, ExecutorState, WorkerState};
+use crate::msg::AppNotice;
 use crate::record::{AppRecord, DriverRecord, WorkerRecord};
 use crate::time::{Mono, Wall};
 
@@ -38,6 +40,8 @@ pub(super) struct Worker {
     pub(super) drivers: BTreeSet<DriverId>,
     /// Work that was told to end and still occupies its booking until the worker reports the end.
     pub(super) leaving: BTreeMap<Leaving, Booking>,
+    /// Applications whose records have executors here, while it has not spoken in this term.
+    pub(super) awaited_by: BTreeSet<AppId>,
 }
 
 /// Something that is ending on a worker.
@@ -65,6 +69,7 @@ impl Worker {
             executors: BTreeSet::new(),
             drivers: BTreeSet::new(),
             leaving: BTreeMap::new(),
+            awaited_by: BTreeSet::new(),
         }
     }
 
@@ -130,10 +135,16 @@ pub(super) struct App {
     pub(super) ended_views: VecDeque<ExecutorView>,
     /// Executors its client believes to have and that no worker has reported yet.
     pub(super) claimed: BTreeSet<ExecutorId>,
+    /// Workers that its record has executors on and that have not spoken in this term.
+    pub(super) awaits: BTreeSet<WorkerId>,
+    /// The latest ends and decommissionings of executors, for a client that does not know what it has.
+    pub(super) changes: VecDeque<AppNotice>,
     /// The next number to give out; below the durable high-water mark.
     pub(super) next_executor: ExecutorId,
     /// Executor failures in a row (EX-03).
     pub(super) failures: u32,
+    /// Why a worker refused its executors for good, the last one that did.
+    pub(super) refused: Option<String>,
     /// It has had an executor (RUNNING, AP-04).
     pub(super) ran: bool,
     /// Workers that ran something of it, to be told of its end (DIR-03).
@@ -154,9 +165,14 @@ pub(super) enum Contact {
 }
 
 impl App {
-    pub(super) fn new(record: AppRecord, contact: Contact, now: Mono) -> Self {
+    pub(super) fn new(mut record: AppRecord, contact: Contact, now: Mono) -> Self {
         let next_executor = if contact == Contact::Unknown { record.executor_ids_below } else { ExecutorId(0) };
+        if record.endpoint.is_foreign() && next_executor == ExecutorId(0) {
+            record.executors.get_or_insert_default();
+        }
         Self {
+            awaits: BTreeSet::new(),
+            changes: VecDeque::new(),
             record,
             contact,
             registration: 0,
@@ -169,9 +185,33 @@ impl App {
             claimed: BTreeSet::new(),
             next_executor,
             failures: 0,
+            refused: None,
             ran: false,
             workers: BTreeSet::new(),
         }
+    }
+
+    /// Whether it may have executors that nobody has reported yet.
+    pub(super) fn may_have_others(&self) -> bool {
+        !self.claimed.is_empty() || !self.awaits.is_empty() || self.is_unrecorded()
+    }
+
+    /// A live executor more. True: the record has changed, and must be durable before anybody hears of it.
+    pub(super) fn add(&mut self, id: ExecutorId, executor: Executor) -> bool {
+        let is_beyond = id >= self.record.executor_ids_below;
+        if is_beyond {
+            self.record.executor_ids_below = ExecutorId(id.0.saturating_add(EXECUTOR_ID_BLOCK));
+        }
+        let is_listed = self.list(id, &executor.worker);
+        self.executors.insert(id, executor);
+        is_beyond || is_listed
+    }
+
+    /// One less. What is stored of it goes with the next write.
+    pub(super) fn remove(&mut self, id: ExecutorId) -> Option<Executor> {
+        let executor = self.executors.remove(&id)?;
+        self.strike(id, &executor.worker);
+        Some(executor)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Silence and its consequences (HB-02, HB-04, HB-05), with a brake against losing many workers at once.
 
 use super::config::{HOUSEKEEPING_EVERY, MASS_LOSS_FLOOR, REQUEST_MEMORY};
-use super::effect::Effect;
 use super::entities::{Contact, DeadWorker};
-use super::event::{Peer, Timer};
+use super::event::Timer;
 use super::leader::{Ctx, Leader};
 use crate::ids::{AppId, DriverId, ExecutorRef, WorkerId};
 use crate::model::ApplicationState;
@@ -13,6 +12,9 @@ use crate::time::Mono;
 
 /// The span over which losses by silence are counted.
 const LOSS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why an application without a client ends.
+const GONE: &str = "the application's client process is gone";
 
 impl Leader {
     /// The alarm of one worker. It is armed once and looks each time how long the silence really is, so heartbeats
@@ -51,24 +53,25 @@ impl Leader {
     /// Gives everybody a full time-out again, after a time in which nobody could be heard. Whose session broke in the
     /// meantime is asked whether it lives.
     pub(super) fn forgive_silence(&mut self, ctx: &mut Ctx<'_>) {
-        for (id, worker) in &mut self.workers {
+        for worker in self.workers.values_mut() {
             worker.last_heard = ctx.now.mono;
-            if worker.session.is_none() {
-                let (peer, session) = (Peer::Worker(id.clone()), worker.last_session);
-                ctx.effects.push(Effect::Probe { peer, endpoint: worker.endpoint(), session });
-            }
         }
-        for app in self.apps.values_mut() {
+        for worker in self.workers.values().filter(|worker| worker.session.is_none()) {
+            self.look_for_worker(worker, ctx);
+        }
+        let mut unheard = Vec::new();
+        for (id, app) in &mut self.apps {
             app.last_heard = ctx.now.mono;
             if app.session.is_none() {
                 if let Contact::Gone(_) = app.contact {
                     app.contact = Contact::Unreachable;
                 }
-                let (id, endpoint) = (app.record.id.clone(), app.record.endpoint.clone());
-                let session = app.last_session;
-                ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session });
-                ctx.arm(Timer::App(id), ctx.now.mono + ctx.config.app_timeout);
+                unheard.push(id.clone());
             }
+        }
+        for id in unheard {
+            self.look_for_app(&id, ctx);
+            ctx.arm(Timer::App(id), ctx.now.mono + ctx.config.app_timeout);
         }
     }
 
@@ -82,6 +85,7 @@ impl Leader {
         for executor in executors {
             self.executor_lost(&executor, why, &host, ctx);
         }
+        self.lose_awaited(id, why, &host, ctx);
         for driver in drivers {
             self.driver_lost(&driver, why, ctx);
         }
@@ -116,7 +120,7 @@ impl Leader {
     pub(super) fn app_due(&mut self, id: &AppId, ctx: &mut Ctx<'_>) {
         let Some(app) = self.apps.get_mut(id).filter(|app| app.session.is_none()) else { return };
         let (due, why) = match app.contact {
-            Contact::Gone(until) => (until, "the application's client process is gone"),
+            Contact::Gone(until) => (until, GONE),
             Contact::Heard | Contact::Unknown | Contact::Unreachable => {
                 (app.last_heard + ctx.config.app_timeout, "the application's client could not be reached")
             }
@@ -124,12 +128,21 @@ impl Leader {
         if due > ctx.now.mono {
             return ctx.arm(Timer::App(id.clone()), due);
         }
+        self.end_unheard_app(id, why, ctx);
+    }
+
+    /// Its client's process is gone, and nobody may come back in its place.
+    pub(super) fn app_gone(&mut self, id: &AppId, ctx: &mut Ctx<'_>) {
+        self.end_unheard_app(id, GONE, ctx);
+    }
+
+    fn end_unheard_app(&mut self, id: &AppId, why: &str, ctx: &mut Ctx<'_>) {
         self.finish_app(id, ApplicationState::Finished, Some(why.to_owned()), ctx);
         self.settle_recovery(ctx);
         self.schedule(ctx);
     }
 
-    /// Drops what has been listed or remembered long enough.
+    /// Drops what has been listed or remembered long enough, and what waits for nothing.
     pub(super) fn housekeeping(&mut self, ctx: &mut Ctx<'_>) {
         let listed_for = ctx.config.worker_timeout * (ctx.config.dead_worker_persistence + 1);
         self.dead_workers.retain(|dead| dead.last_heard + listed_for > ctx.now.mono);
@@ -143,6 +156,12 @@ impl Leader {
         for request in old {
             self.requests.remove(&request);
             ctx.persist_one(Change::ForgetRequest(request));
+        }
+        // The last worker that had not refused one may have been lost since.
+        let refused: Vec<AppId> =
+            self.apps.values().filter(|app| app.refused.is_some()).map(|app| app.record.id.clone()).collect();
+        for id in refused {
+            self.end_app_if_nowhere(&id, ctx);
         }
         ctx.arm(Timer::Housekeeping, ctx.now.mono + HOUSEKEEPING_EVERY);
     }

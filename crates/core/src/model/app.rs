@@ -1,6 +1,7 @@
 //! Applications: programs that get executors from the cluster.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Amounts, Command};
 use crate::ids::ProfileId;
@@ -29,6 +30,53 @@ pub struct ApplicationDescription {
     pub event_log_codec: Option<String>,
 }
 
+/// Where a master that does not hear an application's client finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppEndpoint {
+    /// `host:port` of an endpoint like our own clients have, for `MasterChanged` and probes.
+    Own(String),
+    /// It speaks another protocol: a face of the master speaks for it.
+    Foreign(Arc<ForeignClient>),
+}
+
+/// An application's client that speaks the protocol of a face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignClient {
+    /// `host:port` where it listens.
+    pub address: String,
+    /// The registration as it came, from which a face of any master learns how to speak to it. Nothing else looks inside.
+    pub registration: Vec<u8>,
+}
+
+impl AppEndpoint {
+    /// Whether a face of the master has to speak for it.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign(_))
+    }
+
+    /// The client that a face speaks for.
+    pub fn foreign(&self) -> Option<&Arc<ForeignClient>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Foreign(client) => Some(client),
+        }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Own(address) => address,
+            Self::Foreign(client) => &client.address,
+        }
+    }
+}
+
+impl From<String> for AppEndpoint {
+    fn from(address: String) -> Self {
+        Self::Own(address)
+    }
+}
+
 /// What one executor needs (RS-05).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceProfile {
@@ -36,6 +84,9 @@ pub struct ResourceProfile {
     pub id: ProfileId,
     /// Memory per executor; none only in other than the default profile: as in the default one.
     pub memory: Option<Memory>,
+    /// Memory per executor beside that: what a program of Java takes outside its heap. None: as in the default profile,
+    /// and there nothing.
+    pub overhead: Option<Memory>,
     /// Cores per executor. None in the default profile: one executor per worker takes all it can (SC-11); in another
     /// one: as in the default profile.
     pub cores: Option<Cores>,
@@ -44,12 +95,19 @@ pub struct ResourceProfile {
 }
 
 impl ResourceProfile {
+    /// What is booked of a worker's memory; at least 1 MiB.
+    pub fn booked_memory(&self) -> Memory {
+        let memory = self.memory.unwrap_or(Memory::mib(1));
+        memory.plus(self.overhead.unwrap_or(Memory::ZERO))
+    }
+
     /// This profile with memory and cores taken from the default one where unset (RS-05, T-RP-03).
     #[must_use]
     pub fn inheriting(&self, default: &ResourceProfile) -> ResourceProfile {
         ResourceProfile {
             id: self.id,
             memory: self.memory.or(default.memory),
+            overhead: self.overhead.or(default.overhead),
             cores: self.cores.or(default.cores),
             resources: self.resources.clone(),
         }

@@ -39,6 +39,9 @@ pub struct JavaProgram {
     pub library_path: Vec<String>,
     /// Options of the virtual machine.
     pub java_options: Vec<String>,
+    /// The releases of Spark it can run under, e.g. `3.5` or `4.1,4.2`, where that is known; none = its worker's own choice.
+    /// Programs of Spark understand each other only within such a family.
+    pub spark_family: Option<String>,
 }
 
 impl Program {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{Amounts, Command};
+use super::{Amounts, Command, Program};
 use crate::units::{Cores, Memory};
+
+/// An argument in whose place a program is given the URL of its worker, so that it can end with it.
+const WORKER_URL: &str = "{{WORKER_URL}}";
 
 /// What a submitter asks for (`DriverDescription` of MSG-08).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,16 @@ pub struct DriverDescription {
     pub resources: Amounts,
     /// What its worker does with it when no master can be reached for long.
     pub on_isolation: OnIsolation,
+}
+
+impl DriverDescription {
+    /// Whether a foreign worker can run it as it is meant (ADR 15): such a one fetches a file and runs a main class, and
+    /// does not end what it runs because it is cut off, nor when it ends itself. So the program must watch its worker.
+    pub fn suits_foreign_workers(&self) -> bool {
+        let is_java = matches!(self.command.program, Program::Java(_));
+        let watches = self.command.arguments.iter().any(|argument| argument == WORKER_URL);
+        is_java && watches && self.artifact.is_some() && self.on_isolation == OnIsolation::Continue
+    }
 }
 
 /// What a worker that is cut off from every master does with a driver before the master may start it elsewhere

@@ -8,10 +8,10 @@ mod master;
 mod resources;
 mod worker;
 
-pub use app::{ApplicationDescription, ApplicationState, ResourceProfile};
+pub use app::{AppEndpoint, ApplicationDescription, ApplicationState, ForeignClient, ResourceProfile};
 pub use command::{Command, JavaProgram, Program};
 pub use driver::{DriverDescription, DriverOutcome, DriverState, OnIsolation};
 pub use executor::{ExecutorDescription, ExecutorState};
 pub use master::{LeaderInfo, MasterRole};
 pub use resources::{Addresses, Amounts};
-pub use worker::{Booking, DriverOnWorker, Inventory, WorkerState};
+pub use worker::{Booking, DriverOnWorker, Inventory, WorkerKind, WorkerState};

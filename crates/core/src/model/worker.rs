@@ -1,6 +1,7 @@
 //! Workers: what they offer, what they run.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Addresses, DriverState, ExecutorDescription};
 use crate::ids::{Attempt, DriverId};
@@ -35,6 +36,24 @@ impl WorkerState {
 impl fmt::Display for WorkerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// How a worker is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WorkerKind {
+    /// Like all of our own.
+    #[default]
+    Own,
+    /// In another protocol: a face of the master speaks for it (ADR 15). This is its registration as it came, from which a
+    /// face of any master learns how to speak to it. Nothing else looks inside.
+    Foreign(Arc<[u8]>),
+}
+
+impl WorkerKind {
+    /// Whether a face of the master has to speak for it.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign(_))
     }
 }
 

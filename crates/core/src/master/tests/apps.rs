@@ -1,6 +1,7 @@
 //! Applications and their executors (AP-*, EX-*, SC-14, the experiment of seed 001).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig::*;
@@ -97,8 +98,8 @@ fn the_same_token_is_the_same_application_ap_02() {
 fn ids_follow_the_pattern_t_ms_25_t_ms_27() {
     let pattern = |text: &str| IdPattern::new("application id pattern", text, IdPattern::STAMP_COUNTER).unwrap();
     let mut rig = Rig::alive_with(MasterConfig { app_id_pattern: pattern("my-app-%2$05d"), ..config() });
-    assert_eq!(rig.enter(app("a", None, 1, None)).1.as_str(), "my-app-00000");
-    assert_eq!(rig.enter(app("b", None, 1, None)).1.as_str(), "my-app-00001");
+    assert_eq!(rig.enter(app("a", None, 1, None)).1.as_str(), "my-app-10000");
+    assert_eq!(rig.enter(app("b", None, 1, None)).1.as_str(), "my-app-10001");
     let modulo = MasterConfig { app_id_pattern: pattern("%2$d"), app_number_modulo: Some(1000), ..config() };
     let mut rig = Rig::alive_with(modulo);
     for n in 0..=2000u32 {
@@ -163,6 +164,7 @@ fn profiles_beside_the_default_one_t_ac_02() {
     let second = ResourceProfile {
         id: ProfileId(1),
         memory: Some(Memory::mib(1024)),
+        overhead: None,
         cores: Some(Cores(5)),
         resources: Amounts::default(),
     };
@@ -175,6 +177,63 @@ fn profiles_beside_the_default_one_t_ac_02() {
     got.sort_unstable();
     assert_eq!(got, [(0, 1, 512), (1, 5, 1024)]);
     assert_eq!(rig.view().apps[0].executor_limit, Some(3));
+}
+
+/// A record that cannot be stored would end the term, and every term after it.
+#[test]
+fn profiles_beyond_the_room_of_a_record_are_refused_ap_08() {
+    let mut rig = Rig::alive();
+    let (session, _, _) =
+        rig.enter(RegisterApplication { targets: targets(&[(0, 0)]), ..app("t", Some(1), 512, None) });
+    let mut accepted = Vec::new();
+    for id in 1..=40 {
+        let resources = Amounts::new((0..10).map(|n| (format!("{n:0>256}"), 1)));
+        let profile = ResourceProfile { id: ProfileId(id), memory: None, overhead: None, cores: None, resources };
+        let asked = AppToMaster::RequestExecutors { request: 1, profiles: vec![profile], targets: targets(&[(id, 0)]) };
+        let effects = rig.say(session, asked);
+        let answers = effects.iter().filter_map(|effect| match effect {
+            Effect::ToApp { message: MasterToApp::Notice(notice), .. } => match notice.body {
+                AppNotice::Answer { accepted, .. } => Some(accepted),
+                _ => None,
+            },
+            _ => None,
+        });
+        accepted.extend(answers);
+    }
+    assert_eq!(accepted, [vec![true; 4], vec![false; 36]].concat());
+}
+
+/// What a program of Java takes outside its heap is booked, and its heap is the rest.
+#[test]
+fn memory_beside_the_heap_is_booked_too_rs_05() {
+    let mut rig = Rig::alive();
+    rig.join(worker("w1", 10, 4096));
+    let mut registration = RegisterApplication { targets: targets(&[(0, 1)]), ..app("t", Some(1), 512, None) };
+    Arc::make_mut(&mut registration.description).default_profile.overhead = Some(Memory::mib(384));
+    let (session, _, first) = rig.enter(registration);
+    let profile = |id, memory, overhead: Option<u64>| ResourceProfile {
+        id: ProfileId(id),
+        memory,
+        overhead: overhead.map(Memory::mib),
+        cores: None,
+        resources: Amounts::default(),
+    };
+    let profiles = vec![profile(1, None, None), profile(2, Some(Memory::mib(1024)), Some(0))];
+    let wanted = targets(&[(1, 1), (2, 1)]);
+    let more = rig.say(session, AppToMaster::RequestExecutors { request: 1, profiles, targets: wanted });
+    let mut launched: Vec<_> = [first, more]
+        .iter()
+        .flat_map(|effects| commands(effects))
+        .filter_map(|(_, command)| match command {
+            WorkerCommand::LaunchExecutor { executor, heap, .. } => {
+                Some((executor.profile.0, executor.memory.as_mib(), heap.as_mib()))
+            }
+            _ => None,
+        })
+        .collect();
+    launched.sort_unstable();
+    assert_eq!(launched, [(0, 896, 512), (1, 896, 512), (2, 1024, 1024)]);
+    assert_eq!(rig.view().workers[0].memory_used, Memory::mib(896 + 896 + 1024));
 }
 
 #[test]
@@ -318,13 +377,14 @@ fn unfit_registrations_name_the_field() {
     let zero_cores = app("t", Some(0), 256, None);
     let no_memory = app("t", None, 0, None);
     let no_core_at_all = app("t", None, 256, Some(0));
-    let profile = ResourceProfile { id: ProfileId(0), memory: None, cores: None, resources: Amounts::default() };
+    let profile =
+        ResourceProfile { id: ProfileId(0), memory: None, overhead: None, cores: None, resources: Amounts::default() };
     let cases = [
         (zero_cores, "default_profile.cores"),
         (no_memory, "default_profile.memory"),
         (no_core_at_all, "max_cores"),
         (RegisterApplication { profiles: vec![profile], ..app("t", None, 1, None) }, "profiles"),
-        (RegisterApplication { endpoint: String::new(), ..app("t", None, 1, None) }, "endpoint"),
+        (RegisterApplication { endpoint: String::new().into(), ..app("t", None, 1, None) }, "endpoint"),
         (RegisterApplication { protocol: 0, ..app("t", None, 1, None) }, "protocol version 0"),
         (RegisterApplication { cluster: Some(ClusterId::new("x").unwrap()), ..app("t", None, 1, None) }, "cluster x"),
     ];

@@ -2,14 +2,15 @@
 //! leader. After every event all invariants hold (the rig checks them), and after the faults have ended everything
 //! pending runs (L3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::rig::*;
 use crate::ids::*;
-use crate::master::{Effect, Event, Finding, MasterConfig, Peer};
+use crate::master::{Effect, Event, ExecutorView, Finding, MasterConfig, Peer, Recalled};
 use crate::model::*;
 use crate::msg::*;
 
@@ -80,22 +81,33 @@ struct World {
     hosts: Vec<Host>,
     clients: Vec<Client>,
     drivers: Vec<DriverId>,
+    /// What was said and is not delivered yet: a session keeps its order, whatever is answered meanwhile.
+    under_way: VecDeque<Effect>,
+    delivering: bool,
 }
 
 fn settings() -> MasterConfig {
     MasterConfig { max_executor_retries: None, mass_loss_percent: 100, ..config() }
 }
 
+/// This client does not know which executors it has.
+const FOREIGN: usize = 3;
+
 impl World {
     fn new() -> Self {
         let hosts = (0..4).map(|_| Host::default()).collect();
         let clients = (0..4).map(|_| Client::default()).collect();
-        Self { rig: Rig::alive_with(settings()), hosts, clients, drivers: Vec::new() }
+        let (rig, drivers, under_way) = (Rig::alive_with(settings()), Vec::new(), VecDeque::new());
+        Self { rig, hosts, clients, drivers, under_way, delivering: false }
     }
 
     /// Delivers what a master says to those who still listen.
     fn deliver(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+        self.under_way.extend(effects);
+        if std::mem::replace(&mut self.delivering, true) {
+            return;
+        }
+        while let Some(effect) = self.under_way.pop_front() {
             match effect {
                 Effect::ToWorker { session, message: MasterToWorker::Command(command) } => {
                     if let Some(n) = self.hosts.iter().position(|host| host.session == Some(session)) {
@@ -112,6 +124,9 @@ impl World {
                         *client = Client { starts: client.starts + 1, ..Client::default() };
                     }
                 }
+                Effect::Recall { registration: Recalled::App(id, registration), session } => {
+                    self.call(id, *registration, session);
+                }
                 Effect::CloseSession { session } => {
                     self.hosts.iter_mut().filter(|h| h.session == Some(session)).for_each(|h| h.session = None);
                     self.clients.iter_mut().filter(|c| c.session == Some(session)).for_each(|c| c.session = None);
@@ -119,6 +134,7 @@ impl World {
                 _ => {}
             }
         }
+        self.delivering = false;
     }
 
     fn obey(&mut self, n: usize, command: WorkerCommand) {
@@ -190,18 +206,35 @@ impl World {
     }
 
     fn enter(&mut self, n: usize) {
+        let client = &self.clients[n];
+        let plain = app(&format!("t{n}-{}", client.starts), [None, Some(1), Some(2), Some(3)][n], 500, Some(5));
+        if n != FOREIGN {
+            let executors = client.executors.iter().copied().collect();
+            self.register(n, RegisterApplication { known_as: client.id.clone(), executors, ..plain });
+        } else if client.id.is_none() {
+            let (address, registration) = (plain.endpoint.address().to_owned(), Vec::new());
+            let endpoint = AppEndpoint::Foreign(Arc::new(ForeignClient { address, registration }));
+            self.register(n, RegisterApplication { endpoint, ..plain });
+        }
+    }
+
+    /// A client that never comes back by itself is called: whoever answers is it, or it is gone.
+    fn call(&mut self, id: AppId, registration: RegisterApplication, session: Option<SessionId>) {
+        if self.clients[FOREIGN].id.as_ref() == Some(&id) {
+            self.register(FOREIGN, registration);
+        } else {
+            let peer = Peer::App(id);
+            let effects = self.rig.send(Event::Probed { peer, session, finding: Finding::Gone });
+            self.deliver(effects);
+        }
+    }
+
+    fn register(&mut self, n: usize, registration: RegisterApplication) {
         if self.clients[n].session.is_some() || self.rig.master.role() == MasterRole::Suspended {
             return;
         }
         let session = self.rig.session();
-        let client = &mut self.clients[n];
-        client.session = Some(session);
-        let plain = app(&format!("t{n}-{}", client.starts), [None, Some(1), Some(2), Some(3)][n], 500, Some(5));
-        let registration = RegisterApplication {
-            known_as: client.id.clone(),
-            executors: client.executors.iter().copied().collect(),
-            ..plain
-        };
+        self.clients[n].session = Some(session);
         let effects = self.rig.say(session, AppToMaster::Register(Box::new(registration)));
         for effect in &effects {
             if let Effect::ToApp { message: MasterToApp::Registered(answer), .. } = effect {
@@ -360,6 +393,19 @@ impl World {
         }
     }
 
+    /// What lives of a client that does not know it is in its record, on the worker where it is.
+    fn is_recorded(&self) {
+        let records = self.rig.store.recovered().apps;
+        for record in records.iter().filter(|record| record.endpoint.is_foreign()) {
+            let seen = self.rig.view().apps.into_iter().find(|app| app.id == record.id).expect("an application");
+            let listed = |executor: &ExecutorView| {
+                let there = record.executors.as_ref().and_then(|list| list.get(&executor.worker));
+                there.is_some_and(|there| there.contains(&executor.id))
+            };
+            assert!(seen.executors.iter().all(listed), "{:?} are listed, {:?} live", record.executors, seen.executors);
+        }
+    }
+
     /// Faults end: everybody is there and stays.
     fn heal(&mut self) {
         self.step(&Step::Resume);
@@ -429,6 +475,7 @@ proptest! {
         let mut world = World::new();
         for step in steps {
             world.step(&step);
+            world.is_recorded();
         }
         world.heal();
         world.agree();
