@@ -13,11 +13,11 @@ pub struct MasterConfig {
     pub scheduler: SchedulerOptions,
     /// Cores of an application that names no limit (`spark.deploy.defaultCores`, AP-03).
     pub default_cores: Cores,
-    /// Form of application ids (`spark.deploy.appIdPattern`); arguments: time stamp, counter.
+    /// Form of application ids (`spark.deploy.appIdPattern`); arguments: time stamp, number (ADR 12).
     pub app_id_pattern: IdPattern,
-    /// Form of driver ids (`spark.deploy.driverIdPattern`); arguments: time stamp, counter.
+    /// Form of driver ids (`spark.deploy.driverIdPattern`); arguments: time stamp, number (ADR 12).
     pub driver_id_pattern: IdPattern,
-    /// The application counter starts again at 0 here (`spark.deploy.appNumberModulo`); at least 1000.
+    /// Applications are numbered from 0 and below this (`spark.deploy.appNumberModulo`), whatever the term; at least 1000.
     pub app_number_modulo: Option<u64>,
     /// Use an application's name as its id (`spark.master.useAppNameAsAppId.enabled`).
     pub app_name_as_id: bool,
@@ -51,7 +51,7 @@ pub const EXECUTOR_ID_BLOCK: u32 = 64;
 /// How long a request id is remembered.
 pub const REQUEST_MEMORY: Duration = Duration::from_hours(24);
 
-/// How often dead workers and old requests are looked through.
+/// How often dead workers, old requests and refused applications are looked through.
 pub const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
 /// Heartbeats per worker time-out (HB-01).

@@ -1,9 +1,9 @@
 //! Workers that are asked to go (DC-*). The wish is durable: it survives a change of leader (the original forgets it).
 
 use super::leader::{Ctx, Leader};
-use crate::ids::{ExecutorRef, WorkerId};
+use crate::ids::{ExecutorId, ExecutorRef, WorkerId};
 use crate::model::ExecutorState;
-use crate::msg::WorkerCommand;
+use crate::msg::{AppNotice, WorkerCommand};
 use crate::record::Change;
 
 impl Leader {
@@ -53,12 +53,18 @@ impl Leader {
         }
         known.state = ExecutorState::Decommissioned;
         self.scheduler.executor_removed(&executor.app, known.profile, known.booking.cores);
-        let host = self.workers.get(&known.worker).map(|worker| worker.record.host.clone());
-        let change = super::executors::Change {
+        let worker = known.worker.clone();
+        self.notify(&executor.app, self.decommissioned(executor.id, &worker), ctx);
+    }
+
+    /// What an application is told of an executor whose worker is asked to go.
+    pub(super) fn decommissioned(&self, executor: ExecutorId, worker: &WorkerId) -> AppNotice {
+        AppNotice::ExecutorUpdated {
+            executor,
             state: ExecutorState::Decommissioned,
             message: Some("worker decommissioned".to_owned()),
             exit_status: None,
-        };
-        self.tell_executor_change(executor, change, host, ctx);
+            worker_host: self.workers.get(worker).map(|worker| worker.record.host.clone()),
+        }
     }
 }

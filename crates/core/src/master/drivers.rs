@@ -5,7 +5,7 @@
 
 use super::apps::excess;
 use super::effect::Effect;
-use super::entities::{Leaving, endpoint_of};
+use super::entities::{Leaving, Worker, endpoint_of};
 use super::leader::{Ctx, Leader};
 use super::schedule::DriverNeed;
 use crate::ids::{Attempt, DriverId, WorkerId};
@@ -49,11 +49,22 @@ impl Leader {
 
     /// Its worker has registered and does not have it. Never started: the launch was lost on the way, the next attempt
     /// is safe. Started: it is gone with its process.
+    ///
+    /// A foreign worker is the same process as long as it is known, starts what is supervised again itself, and says once
+    /// how it ended. What it had is over. What it was never seen to have may have come and gone: a second copy of that is
+    /// for what is supervised only.
     pub(super) fn driver_absent(&mut self, driver: &DriverId, ctx: &mut Ctx<'_>) {
         let Some(known) = self.drivers.get(driver) else { return };
-        let started = known.record.placement.as_ref().is_some_and(|place| place.started);
-        if started && !known.record.description.supervise || known.record.kill_requested {
-            let message = "its worker process was restarted and does not run it any more";
+        let placement = known.record.placement.as_ref();
+        let (started, supervise) = (placement.is_some_and(|place| place.started), known.record.description.supervise);
+        let on_foreign = placement.and_then(|place| self.workers.get(&place.worker)).is_some_and(Worker::is_foreign);
+        let is_over = if on_foreign { started || !supervise } else { started && !supervise };
+        if is_over || known.record.kill_requested {
+            let message = if on_foreign {
+                "its worker does not run it any more, and has not said how it ended"
+            } else {
+                "its worker process was restarted and does not run it any more"
+            };
             self.give_up_driver(driver, message, ctx);
         } else {
             self.requeue_driver(driver, ctx);
@@ -163,5 +174,7 @@ impl Leader {
 
 /// What the scheduler must know of a driver.
 pub(super) fn need(description: &DriverDescription) -> DriverNeed {
-    DriverNeed { cores: description.cores, memory: description.memory, resources: description.resources.clone() }
+    let DriverDescription { cores, memory, resources, .. } = description;
+    let foreign = description.suits_foreign_workers();
+    DriverNeed { cores: *cores, memory: *memory, resources: resources.clone(), foreign }
 }

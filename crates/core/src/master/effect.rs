@@ -6,8 +6,8 @@
 //! whatever it shows the world stands behind that barrier, and a refused commit drops the whole state.
 
 use super::event::{Peer, Timer};
-use crate::ids::{ReplyToken, SessionId};
-use crate::msg::{ClientReply, MasterToApp, MasterToWorker};
+use crate::ids::{AppId, ReplyToken, SessionId};
+use crate::msg::{ClientReply, MasterToApp, MasterToWorker, RegisterApplication, RegisterWorker};
 use crate::record::Change;
 use crate::time::Mono;
 
@@ -60,6 +60,16 @@ pub enum Effect {
         /// Its latest session in this term, open or ended; comes back with the finding.
         session: Option<SessionId>,
     },
+    /// Tell a peer that speaks another protocol who leads, by that protocol, again and again with back-off, until it says
+    /// that it is this application or worker: then it registers so, on a session of its own. It ends too when another
+    /// session of it opens, when it is found gone, or with the term. Only that it is gone is reported, once, as
+    /// [`super::Event::Probed`].
+    Recall {
+        /// How it registers then. What numbers the sessions of such peers gives this its number.
+        registration: Recalled,
+        /// Its latest session in this term, open or ended; comes back with the finding.
+        session: Option<SessionId>,
+    },
     /// Wake me with this timer at this time. Arming a timer again adds a second alarm; the machine tells a stale one.
     Arm {
         /// Which.
@@ -74,12 +84,31 @@ pub enum Effect {
     },
 }
 
+/// The registration of a foreign peer that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recalled {
+    /// An application that is known.
+    App(AppId, Box<RegisterApplication>),
+    /// A worker; what it runs, it says itself.
+    Worker(Box<RegisterWorker>),
+}
+
+impl Recalled {
+    /// Who is called.
+    pub fn peer(&self) -> Peer {
+        match self {
+            Self::App(id, _) => Peer::App(id.clone()),
+            Self::Worker(registration) => Peer::Worker(registration.id.clone()),
+        }
+    }
+}
+
 impl Effect {
     /// Whether this must stay inside until the batch is committed. Only what changes nobody's belief may pass at
     /// once: heartbeat answers, timers, and what a master says that does not lead.
     pub fn waits_for_commit(&self) -> bool {
         match self {
-            Self::Persist(_) | Self::CloseSession { .. } | Self::Announce { .. } => true,
+            Self::Persist(_) | Self::CloseSession { .. } | Self::Announce { .. } | Self::Recall { .. } => true,
             Self::ToWorker { message, .. } => {
                 !matches!(message, MasterToWorker::HeartbeatSeen | MasterToWorker::Standby { .. })
             }

@@ -5,7 +5,7 @@
 //!               STANDBY: no state but who leads
 //!               leading: Leader ── registry · reconcile · apps · drivers · submission
 //!                              ── placement (carries out what schedule::Scheduler decides)
-//!                              ── liveness · recovery · decommission
+//!                              ── liveness · recovery · decommission · foreign
 //! ```
 //!
 //! **Invariant**: all state of a term lives in `Leader` and is dropped whole when the lead is lost. Nothing is ever
@@ -21,11 +21,15 @@ mod effect;
 mod entities;
 mod event;
 mod executors;
+mod foreign;
+mod foreign_workers;
+mod id_series;
 mod leader;
 mod liveness;
 mod picture;
 mod placement;
 mod reconcile;
+mod recorded;
 mod recovery;
 mod registry;
 pub mod schedule;
@@ -38,8 +42,9 @@ mod waiting;
 pub use config::{
     EXECUTOR_ID_BLOCK, HEARTBEATS_PER_TIMEOUT, HOUSEKEEPING_EVERY, MASS_LOSS_FLOOR, MasterConfig, REQUEST_MEMORY,
 };
-pub use effect::Effect;
+pub use effect::{Effect, Recalled};
 pub use event::{Event, Finding, Peer, Timer};
+pub use id_series::LAST_GENERATION;
 pub use view::{AppView, DriverView, ExecutorView, MasterView, Missing, WorkerView};
 
 use crate::ids::ReplyToken;

@@ -1,12 +1,13 @@
 //! Carries out what the scheduler decides (SC-01, SC-14, DR-11): attempts and executor ids, durable records, launches.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::config::EXECUTOR_ID_BLOCK;
-use super::entities::{Driver, Executor};
+use super::effect::Effect;
+use super::entities::{App, Driver, Executor};
 use super::leader::{Ctx, Leader};
 use super::schedule::Placement;
-use crate::ids::{AppId, DriverId, ExecutorId, ExecutorRef, ProfileId, WorkerId};
+use crate::ids::{AppId, DriverId, ExecutorRef, ProfileId, WorkerId};
 use crate::model::{Booking, ExecutorDescription, ExecutorState};
 use crate::msg::WorkerCommand;
 use crate::record::{Change, PlacementRecord};
@@ -19,14 +20,21 @@ impl Leader {
         }
         let mut placements = Vec::new();
         self.scheduler.round(ctx.rng, &mut placements);
+        let (before, mut changed) = (ctx.effects.len(), BTreeSet::new());
         for placement in placements {
             match placement {
                 Placement::Driver { driver, worker, booking } => self.launch_driver(driver, &worker, booking, ctx),
                 Placement::Executor { app, profile, worker, booking } => {
-                    self.launch_executor(app, profile, &worker, booking, ctx);
+                    if self.launch_executor(&app, profile, &worker, booking, ctx) {
+                        changed.insert(app);
+                    }
                 }
             }
         }
+        // One write of each application for all of the round. It is durable before any of the launches leaves.
+        let records = changed.iter().filter_map(|id| self.apps.get(id)).map(App::stored);
+        let writes: Vec<_> = records.map(|record| Effect::Persist(vec![Change::PutApp(record)])).collect();
+        ctx.effects.splice(before..before, writes);
     }
 
     fn launch_driver(&mut self, id: DriverId, worker: &WorkerId, booking: Booking, ctx: &mut Ctx<'_>) {
@@ -44,27 +52,26 @@ impl Leader {
         self.command(worker, WorkerCommand::LaunchDriver { driver: id, attempt, description, booking }, ctx);
     }
 
+    /// True: the application's record has changed.
     fn launch_executor(
         &mut self,
-        app_id: AppId,
+        app_id: &AppId,
         profile: ProfileId,
         worker: &WorkerId,
         booking: Booking,
         ctx: &mut Ctx<'_>,
-    ) {
-        let Some(app) = self.apps.get_mut(&app_id) else { return };
+    ) -> bool {
+        let Some(app) = self.apps.get_mut(app_id) else { return false };
         let id = app.next_executor;
         app.next_executor = id.next();
-        if id >= app.record.executor_ids_below {
-            app.record.executor_ids_below = ExecutorId(id.0.saturating_add(EXECUTOR_ID_BLOCK));
-            ctx.persist_one(Change::PutApp(app.record.clone()));
-        }
         app.ran = true;
         app.workers.insert(worker.clone());
         let state = ExecutorState::Launching;
-        app.executors.insert(id, Executor { worker: worker.clone(), profile, booking: booking.clone(), state });
-        let description = Arc::clone(&app.record.description);
-        let executor = ExecutorRef { app: app_id, id };
+        let executor = Executor { worker: worker.clone(), profile, booking: booking.clone(), state };
+        let changed = app.add(id, executor);
+        let heap = app.record.profile(profile).memory.unwrap_or(booking.memory);
+        let (description, client) = (Arc::clone(&app.record.description), app.record.endpoint.foreign().cloned());
+        let executor = ExecutorRef { app: app_id.clone(), id };
         if let Some(known) = self.workers.get_mut(worker) {
             known.executors.insert(executor.clone());
         }
@@ -76,7 +83,8 @@ impl Leader {
             resources: booking.resources,
             state,
         };
-        self.command(worker, WorkerCommand::LaunchExecutor { executor: launch, app: description }, ctx);
+        self.command(worker, WorkerCommand::LaunchExecutor { executor: launch, heap, app: description, client }, ctx);
         self.tell_executor_added(&executor, ctx);
+        changed
     }
 }

@@ -40,6 +40,8 @@ impl Leader {
         for driver in drivers {
             self.driver_absent(&driver, ctx);
         }
+        // What records have here beyond that has ended, and its worker says itself how.
+        self.settle_awaited(id);
     }
 
     /// What the books have on a worker and its inventory has not.
@@ -67,6 +69,7 @@ impl Leader {
     /// Takes over what belongs to live applications and drivers, ends the rest. Reports of something that has ended
     /// already change nothing here: the final state comes as a message of its own.
     pub(super) fn adopt_or_end(&mut self, id: &WorkerId, inventory: Inventory, ctx: &mut Ctx<'_>) {
+        let inventory = self.completed(id, inventory);
         for driver in inventory.drivers {
             if !driver.state.is_final() {
                 self.driver_reported(id, driver, ctx);
@@ -120,14 +123,13 @@ impl Leader {
         let Some(app) = self.apps.get_mut(&app_id) else { return };
         app.claimed.remove(&number);
         app.next_executor = app.next_executor.max(number.next());
-        if app.next_executor > app.record.executor_ids_below {
-            app.record.executor_ids_below = app.next_executor;
-            ctx.persist_one(Change::PutApp(app.record.clone()));
-        }
         app.ran = true;
         app.workers.insert(id.clone());
         let state = reported.state;
-        app.executors.insert(number, Executor { worker: id.clone(), profile: reported.profile, booking, state });
+        let executor = Executor { worker: id.clone(), profile: reported.profile, booking, state };
+        if app.add(number, executor) {
+            ctx.persist_one(Change::PutApp(app.stored()));
+        }
         if let Some(worker) = self.workers.get_mut(id) {
             worker.executors.insert(reported.executor.clone());
         }

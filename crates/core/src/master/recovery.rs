@@ -4,9 +4,8 @@
 //! workers and applications are UNKNOWN until they speak, and each of them is usable from then on. ALIVE is shown when
 //! nothing is UNKNOWN any more, or after the recovery time-out; what is missing then keeps its own timer.
 
-use super::effect::Effect;
 use super::entities::{App, Contact, Driver, Worker};
-use super::event::{Peer, Timer};
+use super::event::Timer;
 use super::leader::{Ctx, Leader};
 use super::view::Missing;
 use crate::model::{LeaderInfo, MasterRole};
@@ -30,6 +29,7 @@ impl Leader {
         for record in apps {
             let id = record.id.clone();
             leader.insert_app(App::new(record, Contact::Unknown, ctx.now.mono), ctx);
+            leader.await_workers(&id);
             leader.pause_app_if_due(&id);
             ctx.arm(Timer::App(id), ctx.now.mono + ctx.config.app_timeout);
         }
@@ -48,6 +48,7 @@ impl Leader {
     fn recover_worker(&mut self, record: WorkerRecord, ctx: &mut Ctx<'_>) {
         let id = record.id.clone();
         self.scheduler.worker_up(&id, record.cores, record.memory, &record.resources);
+        self.scheduler.worker_is_foreign(&id, record.kind.is_foreign());
         self.scheduler.worker_paused(&id, true);
         self.places.insert((record.host.clone(), record.port), id.clone());
         let mut worker = Worker::new(record, ctx.now.mono, ctx.now.wall);
@@ -82,11 +83,11 @@ impl Leader {
 
     /// `MasterChanged` to everybody; whoever comes by itself counts as well.
     fn announce(&self, ctx: &mut Ctx<'_>) {
-        for (id, worker) in &self.workers {
-            ctx.effects.push(Effect::Announce { peer: Peer::Worker(id.clone()), endpoint: worker.endpoint() });
+        for worker in self.workers.values() {
+            self.announce_to_worker(worker, ctx);
         }
         for (id, app) in &self.apps {
-            ctx.effects.push(Effect::Announce { peer: Peer::App(id.clone()), endpoint: app.record.endpoint.clone() });
+            self.announce_to_app(id, app, ctx);
         }
     }
 

@@ -40,6 +40,10 @@ impl Leader {
                 self.executor_changed(&id, &executor, super::executors::Change { state, message, exit_status }, ctx);
                 ctx.say_to_worker(session, MasterToWorker::Acknowledged { report });
             }
+            WorkerToMaster::ExecutorRefused { report, executor, why } => {
+                self.executor_refused(&id, &executor, &why, ctx);
+                ctx.say_to_worker(session, MasterToWorker::Acknowledged { report });
+            }
             WorkerToMaster::DriverStarted { driver, attempt } => self.driver_started(&id, &driver, attempt, ctx),
             WorkerToMaster::DriverEnded { report, driver, attempt, outcome } => {
                 self.driver_ended(&id, &driver, attempt, outcome, ctx);
@@ -72,6 +76,9 @@ impl Leader {
             return;
         }
         if registration.heard.as_ref() != Some(self.term()) {
+            if registration.kind.is_foreign() {
+                return ctx.say_to_worker(session, MasterToWorker::Greet { leader: self.info.clone() });
+            }
             return self.answer_worker_as_stranger(session, ctx);
         }
         self.drop_namesakes(&registration, ctx);
@@ -111,18 +118,20 @@ impl Leader {
         let RegisterWorker { id, incarnation, host, port, .. } = registration;
         let holds = |known: &&Worker| {
             let WorkerRecord { incarnation: other, host: its_host, port: its_port, .. } = &known.record;
-            other != incarnation && (its_host != host || its_port != port)
+            // All foreign ones have the same incarnation, and none of them moves.
+            (other != incarnation || known.is_foreign()) && (its_host != host || its_port != port)
         };
         let Some(known) = self.workers.get(id).filter(holds) else { return false };
-        let (endpoint, holder) = (known.endpoint(), known.last_session);
         let proven = known.proven_alive.is_some_and(|at| ctx.now.mono - at < PROOF_HOLDS);
-        if proven && known.session.is_some() {
+        if known.session.is_some() && (proven || known.is_foreign()) {
             let reason = format!(
-                "worker.id {id} belongs to another worker, which runs at {endpoint}; every worker needs an id of its own"
+                "worker.id {id} belongs to another worker, which runs at {}; every worker needs an id of its own",
+                known.endpoint()
             );
             ctx.say_to_worker(session, MasterToWorker::RegistrationRefused { reason });
-        } else {
-            ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint, session: holder });
+        } else if !known.is_foreign() {
+            // A foreign one is being called already.
+            self.look_for_worker(known, ctx);
         }
         ctx.close(session);
         true
@@ -185,6 +194,7 @@ impl Leader {
             incarnation: registration.incarnation,
             host: registration.host.clone(),
             port: registration.port,
+            kind: registration.kind.clone(),
             ui_url: registration.ui_url.clone(),
             cores: registration.cores,
             memory: registration.memory,
@@ -196,6 +206,7 @@ impl Leader {
             ctx.persist_one(Change::PutWorker(record.clone()));
         }
         self.scheduler.worker_up(id, record.cores, record.memory, &record.resources);
+        self.scheduler.worker_is_foreign(id, record.kind.is_foreign());
         if let Some(known) = known {
             self.places.remove(&(known.record.host.clone(), known.record.port));
         }
@@ -242,9 +253,10 @@ impl Leader {
     pub(super) fn worker_cut_off(&mut self, id: &WorkerId, session: SessionId, ctx: &mut Ctx<'_>) {
         let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.session == Some(session)) else { return };
         worker.session = None;
-        let endpoint = worker.endpoint();
         self.scheduler.worker_paused(id, true);
-        ctx.effects.push(Effect::Probe { peer: Peer::Worker(id.clone()), endpoint, session: Some(session) });
+        if let Some(worker) = self.workers.get(id) {
+            self.look_for_worker(worker, ctx);
+        }
     }
 
     /// A worker whose process is gone is lost at once: its children ended with it. Any other finding leaves it to

@@ -157,6 +157,8 @@ pub struct DriverView {
     pub worker: Option<WorkerId>,
     /// `host:port` of that worker's endpoint.
     pub worker_address: Option<String>,
+    /// Resource addresses booked for it; none once it has ended.
+    pub resources: Addresses,
     /// When it was accepted.
     pub submitted_at: Wall,
     /// End, if ended.

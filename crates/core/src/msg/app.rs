@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Fenced;
 use crate::ids::{AppId, AppToken, ClusterId, ExecutorId, ProfileId, Term, WorkerId};
-use crate::model::{ApplicationDescription, ExecutorState, LeaderInfo, ResourceProfile};
+use crate::model::{AppEndpoint, ApplicationDescription, ExecutorState, LeaderInfo, ResourceProfile};
 use crate::units::{Cores, Memory};
 
 /// From an application client to a master.
@@ -53,8 +53,8 @@ pub struct RegisterApplication {
     pub targets: BTreeMap<ProfileId, u32>,
     /// Executors it believes to have.
     pub executors: Vec<ExecutorId>,
-    /// `host:port` of its own gRPC endpoint, for `MasterChanged` and probes.
-    pub endpoint: String,
+    /// Where it is found, for `MasterChanged` and probes.
+    pub endpoint: AppEndpoint,
     /// The cluster it belongs to, once it knows.
     pub cluster: Option<ClusterId>,
     /// The highest term it has heard of.

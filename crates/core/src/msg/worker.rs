@@ -7,7 +7,7 @@ use super::Fenced;
 use crate::ids::{AppId, Attempt, ClusterId, CommandId, DriverId, ExecutorRef, Incarnation, ReportId, Term, WorkerId};
 use crate::model::{
     Addresses, ApplicationDescription, Booking, DriverDescription, DriverOutcome, ExecutorDescription, ExecutorState,
-    Inventory, LeaderInfo,
+    ForeignClient, Inventory, LeaderInfo, WorkerKind,
 };
 use crate::units::{Cores, Memory};
 
@@ -37,6 +37,16 @@ pub enum WorkerToMaster {
         message: Option<String>,
         /// Exit code, 128 + n where a signal ended it; none while it runs or where nothing ran.
         exit_status: Option<i32>,
+    },
+    /// An executor has FAILED before it ran, and every other one of its application would here, as this host is set up: do
+    /// not try again. Kept and sent again until acknowledged.
+    ExecutorRefused {
+        /// To acknowledge.
+        report: ReportId,
+        /// Which executor.
+        executor: ExecutorRef,
+        /// What is missing, for people.
+        why: String,
     },
     /// The process of a driver attempt runs. Not repeated: the inventory says the same.
     DriverStarted {
@@ -81,8 +91,10 @@ pub struct RegisterWorker {
     pub number: u64,
     /// Host name or address by which others reach it.
     pub host: String,
-    /// Port of its own gRPC endpoint.
+    /// Port of its own endpoint.
     pub port: u16,
+    /// How it is spoken to there.
+    pub kind: WorkerKind,
     /// Address of its web pages; empty = none (WR-18).
     pub ui_url: String,
     /// Cores offered.
@@ -117,6 +129,12 @@ pub enum MasterToWorker {
     Standby {
         /// The leader as far as known.
         leader: Option<LeaderInfo>,
+    },
+    /// You have not heard of my term yet: come again, knowing it. To foreign workers, whose face makes me known; unlike what
+    /// one of ours hears, that changes whom they obey.
+    Greet {
+        /// I.
+        leader: LeaderInfo,
     },
     /// You cannot join: wrong cluster, protocol or content. Trying again without change is useless.
     RegistrationRefused {
@@ -160,8 +178,12 @@ pub enum WorkerCommand {
     LaunchExecutor {
         /// Which one, from which profile, with which cores, memory and resource addresses.
         executor: ExecutorDescription,
+        /// How much of that memory is for the heap, if it is a program of Java.
+        heap: Memory,
         /// Whose.
         app: Arc<ApplicationDescription>,
+        /// Its client, if that is foreign: what it has registered with matters to a worker of its kind, and to no other.
+        client: Option<Arc<ForeignClient>>,
     },
     /// End an executor.
     KillExecutor {

@@ -56,12 +56,30 @@ fn the_same_request_is_one_driver() {
 
 #[test]
 fn ids_follow_the_pattern_t_ms_23() {
-    let pattern = IdPattern::new("driver id pattern", "my-driver-%2$05d", IdPattern::STAMP_COUNTER).unwrap();
-    let mut rig = Rig::alive_with(MasterConfig { driver_id_pattern: pattern.clone(), ..config() });
-    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-00000");
-    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-00001");
-    rig.fail_over(MasterConfig { driver_id_pattern: pattern, ..config() });
-    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-00002", "a successor's counter avoids known ids");
+    let pattern = |text: &str| IdPattern::new("driver id pattern", text, IdPattern::STAMP_COUNTER).unwrap();
+    let named = |text: &str| MasterConfig { driver_id_pattern: pattern(text), ..config() };
+    let mut rig = Rig::alive_with(named("my-driver-%2$05d"));
+    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-10000");
+    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-10001");
+    rig.fail_over(named("my-driver-%2$05d"));
+    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "my-driver-20000");
+    let mut rig = Rig::alive_with(named("d"));
+    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "d");
+    assert_ne!(rig.submit(driver(1, 1)).0.as_str(), "d", "a pattern without a number avoids known ids");
+}
+
+/// The books do not know a driver any more that was cleared; its name must not come again all the same.
+#[test]
+fn a_later_leader_whose_clock_is_behind_never_gives_an_id_again_rc_19() {
+    let mut rig = Rig::alive();
+    let first = rig.submit(driver(1, 1)).0;
+    assert_eq!(first.as_str(), "driver-20261120140000-10000", "DR-02");
+    rig.request(ClientRequest::KillDriver { driver: first.clone() });
+    rig.request(ClientRequest::ClearCompleted);
+    let wall = rig.now.wall;
+    rig.fail_over(config());
+    rig.now.wall = wall;
+    assert_eq!(rig.submit(driver(1, 1)).0.as_str(), "driver-20261120140000-20000");
 }
 
 #[test]

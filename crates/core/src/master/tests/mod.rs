@@ -3,7 +3,11 @@
 mod apps;
 mod decommission;
 mod drivers;
+mod foreign;
+mod foreign_executors;
+mod foreign_workers;
 mod properties;
 mod recovery;
+mod refusals;
 mod rig;
 mod workers;
