@@ -12,7 +12,8 @@ use tanist_core::ids::{
 };
 use tanist_core::master::{Effect, Event, Master, MasterConfig};
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Command, ExecutorState, Inventory, LeaderInfo, Program, ResourceProfile,
+    Addresses, Amounts, ApplicationDescription, Command, ExecutorState, Inventory, LeaderInfo, Program,
+    ResourceProfile, WorkerKind,
 };
 use tanist_core::msg::{
     AppToMaster, MasterToWorker, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerCommand, WorkerToMaster,
@@ -52,6 +53,7 @@ fn worker(n: u64) -> Event {
         number: 1,
         host: format!("host{n:05}"),
         port: 7078,
+        kind: WorkerKind::Own,
         ui_url: String::new(),
         cores: Cores(16),
         memory: Memory::mib(65_536),
@@ -79,6 +81,7 @@ fn app(n: u64) -> Event {
         default_profile: ResourceProfile {
             id: ProfileId(0),
             memory: Some(Memory::mib(4096)),
+            overhead: None,
             cores: Some(Cores(4)),
             resources: Amounts::default(),
         },
@@ -94,7 +97,7 @@ fn app(n: u64) -> Event {
         profiles: Vec::new(),
         targets: std::collections::BTreeMap::new(),
         executors: Vec::new(),
-        endpoint: format!("driver{n}:4040"),
+        endpoint: format!("driver{n}:4040").into(),
         cluster: None,
         heard: None,
         protocol: PROTOCOL_VERSION,

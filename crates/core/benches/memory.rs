@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tanist_core::ids::{AppId, DriverId, ProfileId, WorkerId};
 use tanist_core::master::schedule::{AppDemand, DriverNeed, ProfileNeed, Scheduler, SchedulerOptions};
-use tanist_core::model::{Addresses, Amounts};
+use tanist_core::model::Addresses;
 use tanist_core::units::{Cores, Memory};
 
 /// Enough that pages and buffers grown ahead do not matter.
@@ -28,7 +28,7 @@ fn main() -> std::io::Result<()> {
     let apps = grown(|| {
         for number in 0..COUNT {
             let id = AppId::new(&format!("app-20260102030405-{number:06}")).expect("a valid id");
-            let need = ProfileNeed { cores: Some(Cores(2)), memory: Memory::mib(2048), resources: Amounts::default() };
+            let need = ProfileNeed { cores: Some(Cores(2)), memory: Memory::mib(2048), ..ProfileNeed::default() };
             let profiles = BTreeMap::from([(ProfileId(0), need)]);
             scheduler.app_up(&id, AppDemand { max_cores: Cores(64), profiles, targets: BTreeMap::default() });
         }
@@ -36,7 +36,7 @@ fn main() -> std::io::Result<()> {
     let drivers = grown(|| {
         for number in 0..COUNT {
             let id = DriverId::new(&format!("driver-20260102030405-{number:06}")).expect("a valid id");
-            let need = DriverNeed { cores: Cores(1), memory: Memory::mib(1024), resources: Amounts::default() };
+            let need = DriverNeed { cores: Cores(1), memory: Memory::mib(1024), ..DriverNeed::default() };
             scheduler.queue_driver(&id, need);
         }
     })?;

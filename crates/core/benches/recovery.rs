@@ -17,6 +17,7 @@ use tanist_core::master::{Effect, Event, Master, MasterConfig, Timer};
 use tanist_core::model::{
     Addresses, Amounts, ApplicationDescription, Booking, Command, DriverDescription, DriverOnWorker, DriverState,
     ExecutorDescription, ExecutorState, Inventory, LeaderInfo, MasterRole, OnIsolation, Program, ResourceProfile,
+    WorkerKind,
 };
 use tanist_core::msg::{AppToMaster, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerToMaster};
 use tanist_core::record::{AppRecord, DriverRecord, PlacementRecord, Recovered, WorkerRecord};
@@ -67,6 +68,7 @@ fn worker_record(n: u64) -> WorkerRecord {
         incarnation: Incarnation(n),
         host: format!("host{n:05}"),
         port: 7078,
+        kind: WorkerKind::Own,
         ui_url: String::new(),
         cores: CORES,
         memory: MEMORY,
@@ -86,6 +88,7 @@ fn description(n: u64) -> Arc<ApplicationDescription> {
         default_profile: ResourceProfile {
             id: ProfileId(0),
             memory: Some(SMALL),
+            overhead: None,
             cores: Some(Cores(1)),
             resources: Amounts::default(),
         },
@@ -102,9 +105,10 @@ fn app_record(n: u64) -> AppRecord {
         description: description(n),
         profiles: Vec::new(),
         targets: BTreeMap::new(),
-        endpoint: format!("client{n}:4040"),
+        endpoint: format!("client{n}:4040").into(),
         registered_at: Wall(n),
         executor_ids_below: ExecutorId(64),
+        executors: None,
     }
 }
 
@@ -176,6 +180,7 @@ fn worker_comes(n: u64, size: u64) -> Event {
         number: 2,
         host,
         port,
+        kind: WorkerKind::Own,
         ui_url,
         cores,
         memory,
@@ -204,7 +209,7 @@ fn app_comes(n: u64, size: u64) -> Event {
         profiles: Vec::new(),
         targets: BTreeMap::new(),
         executors: (0..u32::try_from(EXECUTORS).unwrap()).map(ExecutorId).collect(),
-        endpoint: format!("client{n}:4040"),
+        endpoint: format!("client{n}:4040").into(),
         cluster: None,
         heard: Some(term()),
         protocol: PROTOCOL_VERSION,

@@ -13,7 +13,7 @@ use tanist_core::master::schedule::reference::Reference;
 use tanist_core::master::schedule::{
     AppDemand, DriverNeed, Placement, ProfileNeed, Scheduler, SchedulerOptions, WorkerSelection,
 };
-use tanist_core::model::{Addresses, Amounts, Booking};
+use tanist_core::model::{Addresses, Booking};
 use tanist_core::rng::Rng;
 use tanist_core::units::{Cores, Memory};
 
@@ -52,7 +52,7 @@ macro_rules! machine {
                 self.app_down(id);
             }
             fn queue_driver(&mut self, id: &DriverId) {
-                let need = DriverNeed { cores: Cores(1), memory: Memory::mib(1024), resources: Amounts::default() };
+                let need = DriverNeed { cores: Cores(1), memory: Memory::mib(1024), ..DriverNeed::default() };
                 self.queue_driver(id, need);
             }
             fn unqueue_driver(&mut self, id: &DriverId) -> bool {
@@ -91,8 +91,7 @@ fn driver(number: u32) -> DriverId {
 }
 
 fn demand(max: u32, cores: u32, memory_mib: u64) -> AppDemand {
-    let need =
-        ProfileNeed { cores: Some(Cores(cores)), memory: Memory::mib(memory_mib), resources: Amounts::default() };
+    let need = ProfileNeed { cores: Some(Cores(cores)), memory: Memory::mib(memory_mib), ..ProfileNeed::default() };
     AppDemand { max_cores: Cores(max), profiles: BTreeMap::from([(ProfileId(0), need)]), targets: BTreeMap::default() }
 }
 

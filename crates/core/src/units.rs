@@ -31,6 +31,11 @@ impl Memory {
         self.0
     }
 
+    /// In bytes; stays at the largest possible.
+    pub const fn as_bytes(self) -> u64 {
+        self.0.saturating_mul(1 << 20)
+    }
+
     /// The sum; stays at the largest possible.
     #[must_use]
     pub fn plus(self, other: Memory) -> Memory {

@@ -205,7 +205,7 @@ impl AppClient {
             profiles: self.profiles.values().cloned().collect(),
             targets: self.wanted(),
             executors: self.executors.keys().copied().collect(),
-            endpoint: self.config.endpoint.clone(),
+            endpoint: self.config.endpoint.clone().into(),
             cluster: self.tracker.cluster().cloned(),
             heard: self.tracker.heard().cloned(),
             protocol: PROTOCOL_VERSION,

@@ -31,6 +31,7 @@ fn profile(id: u32) -> ResourceProfile {
     ResourceProfile {
         id: ProfileId(id),
         memory: Some(Memory::mib(1024)),
+        overhead: None,
         cores: Some(Cores(5)),
         resources: Amounts::default(),
     }

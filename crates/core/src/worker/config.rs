@@ -1,12 +1,24 @@
 //! Settings of the worker's machine, with the original's defaults where it has them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::ids::{ClusterId, Incarnation, Term, WorkerId};
 use crate::model::Addresses;
 use crate::tracking::TrackingConfig;
 use crate::units::{Cores, Memory};
+
+/// A node's own `spark.ssl.*` settings: Spark's names, in full, with their values (WL-04). Some are passwords, so that
+/// debug output has the names alone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SslSettings(pub BTreeMap<String, String>);
+
+impl fmt::Debug for SslSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Who this worker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +74,7 @@ pub struct WorkerConfig {
     /// Decommissioning is possible (`spark.decommission.enabled`, DC-01).
     pub decommission_enabled: bool,
     /// This node's own `spark.ssl.*` settings, for commands that ask for them (WL-04).
-    pub ssl_settings: BTreeMap<String, String>,
+    pub ssl_settings: SslSettings,
     /// Address of a reverse proxy in front of all web pages, for log addresses (ERN-04); none = direct.
     pub reverse_proxy_url: Option<String>,
 }
@@ -88,7 +100,7 @@ impl WorkerConfig {
             cleanup_ttl: Duration::from_hours(7 * 24),
             disk_floor: Memory::ZERO,
             decommission_enabled: false,
-            ssl_settings: BTreeMap::new(),
+            ssl_settings: SslSettings::default(),
             reverse_proxy_url: None,
         }
     }

@@ -237,7 +237,7 @@ impl Worker {
         let command = &known.description.command;
         let launch = Launch {
             command: driver_command(command, key.0.as_str(), &self.surroundings, &known.ready),
-            memory: known.booking.memory,
+            heap: known.booking.memory,
             cores: known.booking.cores,
             append_logs: true,
             limit: self.limit.filter(|_| known.asks_to_isolate()),

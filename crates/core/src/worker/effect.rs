@@ -128,8 +128,8 @@ pub enum What {
 pub struct Launch {
     /// Program, arguments, and what is laid over the worker's own environment.
     pub command: Command,
-    /// Memory booked, for the heap of a Java program (CMD-01).
-    pub memory: Memory,
+    /// Memory for the heap of a Java program (CMD-01).
+    pub heap: Memory,
     /// Cores booked.
     pub cores: Cores,
     /// Log files are continued, not begun anew (DRN-05, ERN-05).

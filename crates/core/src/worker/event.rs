@@ -76,6 +76,13 @@ pub enum Event {
         /// What was tried, and why it failed.
         message: String,
     },
+    /// A process asked for with `Spawn` can never be started on this host as it is set up.
+    Unsuited {
+        /// Which run.
+        run: RunId,
+        /// What is missing.
+        message: String,
+    },
     /// A process that was reported as started has ended, with all that it had started.
     Exited {
         /// Which run.

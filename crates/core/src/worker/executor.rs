@@ -12,11 +12,13 @@ use super::substitute::executor_command;
 use crate::ids::{AppId, ExecutorRef, Generation};
 use crate::model::{ApplicationDescription, Booking, ExecutorDescription, ExecutorState};
 use crate::time::{Mono, Wall};
+use crate::units::Memory;
 
 /// One executor that has not ended. Its description's state is LAUNCHING or RUNNING.
 #[derive(Debug, Clone)]
 pub(super) struct ExecutorRun {
     pub(super) description: ExecutorDescription,
+    pub(super) heap: Memory,
     pub(super) app: Arc<ApplicationDescription>,
     pub(super) process: Process,
     pub(super) launched_at: Wall,
@@ -29,6 +31,8 @@ pub(super) struct EndedExecutor {
     pub(super) app: Arc<ApplicationDescription>,
     pub(super) message: Option<String>,
     pub(super) exit_status: Option<i32>,
+    /// None of the application's can ever run here.
+    pub(super) for_good: bool,
     pub(super) launched_at: Wall,
     pub(super) ended_at: Wall,
     /// A restored store may use the number of an executor again.
@@ -40,17 +44,23 @@ struct End {
     state: ExecutorState,
     message: Option<String>,
     exit_status: Option<i32>,
+    /// None of the application's can ever run here.
+    for_good: bool,
+}
+
+impl End {
+    fn plain(state: ExecutorState, message: Option<String>, exit_status: Option<i32>) -> Self {
+        Self { state, message, exit_status, for_good: false }
+    }
 }
 
 impl ExecutorRun {
     /// ERN-06, ERN-07: it was ended by somebody.
     fn ended_by(cause: Cause, exit_status: Option<i32>) -> End {
         match cause {
-            Cause::Shutdown => {
-                End { state: ExecutorState::Failed, message: Some("Worker shutting down".to_owned()), exit_status }
-            }
+            Cause::Shutdown => End::plain(ExecutorState::Failed, Some("Worker shutting down".to_owned()), exit_status),
             Cause::Request | Cause::Superseded | Cause::Isolation => {
-                End { state: ExecutorState::Killed, message: Some("ended by request".to_owned()), exit_status }
+                End::plain(ExecutorState::Killed, Some("ended by request".to_owned()), exit_status)
             }
         }
     }
@@ -61,6 +71,7 @@ impl Worker {
     pub(super) fn launch_executor(
         &mut self,
         description: ExecutorDescription,
+        heap: Memory,
         app: Arc<ApplicationDescription>,
         ctx: &mut Ctx<'_>,
     ) {
@@ -82,6 +93,7 @@ impl Worker {
         let run = self.next_run();
         let known = ExecutorRun {
             description: ExecutorDescription { state: ExecutorState::Launching, ..description },
+            heap,
             app: Arc::clone(&app),
             process: Process::new(run, Phase::Preparing),
             launched_at: ctx.now.wall,
@@ -89,7 +101,7 @@ impl Worker {
         if let Err(why) = refusal {
             ctx.warn(Trouble::LaunchRefused { what: format!("executor {executor}"), why: why.clone() });
             let message = Some(format!("refused by worker {}: {why}", self.config.identity.id));
-            return self.executor_ended(known, End { state: ExecutorState::Failed, message, exit_status: None }, ctx);
+            return self.executor_ended(known, End::plain(ExecutorState::Failed, message, None), ctx);
         }
         let resources = known.description.resources.clone();
         self.runs.insert(run, super::Target::Executor(executor.clone()));
@@ -120,7 +132,7 @@ impl Worker {
         known.process.phase = Phase::Starting;
         let launch = Launch {
             command: executor_command(&known.app.command, &known.description, &self.surroundings, ready),
-            memory: known.description.memory,
+            heap: known.heap,
             cores: known.description.cores,
             append_logs: false,
             limit: None,
@@ -147,11 +159,21 @@ impl Worker {
         let Some(known) = self.executors.get(executor) else { return };
         let end = match known.process.ended_by() {
             Some(cause) => ExecutorRun::ended_by(cause, None),
-            None => End {
-                state: ExecutorState::Failed,
-                message: Some(format!("Error running executor: {message}")),
-                exit_status: None,
-            },
+            None => End::plain(ExecutorState::Failed, Some(format!("Error running executor: {message}")), None),
+        };
+        self.executor_over(executor, end, ctx);
+    }
+
+    /// This host is not set up for executors of this application: the master is not to try again here.
+    pub(super) fn executor_refused(&mut self, executor: &ExecutorRef, message: &str, ctx: &mut Ctx<'_>) {
+        let Some(known) = self.executors.get(executor) else { return };
+        if known.process.phase != Phase::Starting {
+            return;
+        }
+        let message = Some(format!("refused by worker {}: {message}", self.config.identity.id));
+        let end = match known.process.ended_by() {
+            Some(cause) => ExecutorRun::ended_by(cause, None),
+            None => End { for_good: true, ..End::plain(ExecutorState::Failed, message, None) },
         };
         self.executor_over(executor, end, ctx);
     }
@@ -163,11 +185,7 @@ impl Worker {
         }
         let end = match known.process.ended_by() {
             Some(cause) => ExecutorRun::ended_by(cause, Some(code)),
-            None => End {
-                state: ExecutorState::Exited,
-                message: Some(format!("Command exited with code {code}")),
-                exit_status: Some(code),
-            },
+            None => End::plain(ExecutorState::Exited, Some(format!("Command exited with code {code}")), Some(code)),
         };
         self.executor_over(executor, end, ctx);
     }
@@ -187,11 +205,10 @@ impl Worker {
     /// count as failures of their application.
     fn executor_ended(&mut self, known: ExecutorRun, end: End, ctx: &mut Ctx<'_>) {
         let ExecutorRun { description, app, launched_at, .. } = known;
-        let End { state, message, exit_status } = end;
+        let End { state, message, exit_status, for_good } = end;
         let description = ExecutorDescription { state, ..description };
         if self.stopping.is_none() {
-            let (description, message) = (description.clone(), message.clone());
-            self.report(Report::Executor { description, message, exit_status }, ctx);
+            self.report(end_report(description.clone(), message.clone(), exit_status, for_good), ctx);
         }
         let (generation, ended_at) = (self.generation(), ctx.now.wall);
         self.ended_executors.push(EndedExecutor {
@@ -199,6 +216,7 @@ impl Worker {
             app,
             message,
             exit_status,
+            for_good,
             launched_at,
             ended_at,
             generation,
@@ -208,8 +226,8 @@ impl Worker {
     /// Whoever launches an executor that has ended has not heard of its end.
     fn tell_executor_end_again(&mut self, ended: EndedExecutor, ctx: &mut Ctx<'_>) {
         if !self.outbox.reports_end_of_executor(&ended.description.executor) {
-            let EndedExecutor { description, message, exit_status, .. } = ended;
-            self.report(Report::Executor { description, message, exit_status }, ctx);
+            let EndedExecutor { description, message, exit_status, for_good, .. } = ended;
+            self.report(end_report(description, message, exit_status, for_good), ctx);
         }
     }
 
@@ -224,6 +242,19 @@ impl Worker {
         if !runs && self.ended_apps.remove(app) {
             ctx.effects.push(Effect::DeleteScratch { app: app.clone() });
         }
+    }
+}
+
+fn end_report(
+    description: ExecutorDescription,
+    message: Option<String>,
+    exit_status: Option<i32>,
+    for_good: bool,
+) -> Report {
+    if for_good {
+        Report::Refusal { description, why: message.unwrap_or_default() }
+    } else {
+        Report::Executor { description, message, exit_status }
     }
 }
 

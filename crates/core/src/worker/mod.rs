@@ -37,7 +37,7 @@ mod tests;
 mod view;
 
 pub use cleanup::{DirKind, DirListed, DirRef, expired};
-pub use config::{WorkerConfig, WorkerIdentity};
+pub use config::{SslSettings, WorkerConfig, WorkerIdentity};
 pub use effect::{Effect, Launch, Limit, Trouble, What};
 pub use event::{Event, Ready, RunId, Timer};
 pub use isolation::{SIGKILL_HELPS_WITHIN, isolation_margin};
@@ -165,6 +165,10 @@ impl Worker {
             },
             Event::PrepareFailed { run, message } => self.failed_to_run(run, Phase::Preparing, message, ctx),
             Event::StartFailed { run, message } => self.failed_to_run(run, Phase::Starting, message, ctx),
+            Event::Unsuited { run, message } => match self.runs.get(&run).cloned() {
+                Some(Target::Executor(executor)) => self.executor_refused(&executor, &message, ctx),
+                _ => self.failed_to_run(run, Phase::Starting, message, ctx),
+            },
             Event::Started { run, pid } => match self.runs.get(&run).cloned() {
                 Some(Target::Driver(key)) => self.driver_started(&key, pid, ctx),
                 Some(Target::Executor(executor)) => self.executor_started(&executor, pid, ctx),

@@ -17,6 +17,8 @@ pub(super) const REPEAT_AFTER: Duration = Duration::from_secs(5);
 pub(super) enum Report {
     /// RUNNING, or a final state.
     Executor { description: ExecutorDescription, message: Option<String>, exit_status: Option<i32> },
+    /// FAILED, and it would always be here.
+    Refusal { description: ExecutorDescription, why: String },
     /// A final state.
     Driver { driver: DriverId, attempt: Attempt, outcome: DriverOutcome },
 }
@@ -77,7 +79,7 @@ impl Outbox {
 
     pub(super) fn reports_end_of_executor(&self, id: &ExecutorRef) -> bool {
         self.waiting.values().any(|waiting| {
-            matches!(&waiting.report, Report::Executor { description, .. }
+            matches!(&waiting.report, Report::Executor { description, .. } | Report::Refusal { description, .. }
                 if description.executor == *id && description.state.is_finished())
         })
     }
@@ -86,10 +88,12 @@ impl Outbox {
     pub(super) fn add_finals(&self, inventory: &mut Inventory) {
         for waiting in self.waiting.values() {
             match &waiting.report {
-                Report::Executor { description, .. } if description.state.is_finished() => {
+                Report::Executor { description, .. } | Report::Refusal { description, .. }
+                    if description.state.is_finished() =>
+                {
                     inventory.executors.push(description.clone());
                 }
-                Report::Executor { .. } => {}
+                Report::Executor { .. } | Report::Refusal { .. } => {}
                 Report::Driver { driver, attempt, outcome } => inventory.drivers.push(DriverOnWorker {
                     driver: driver.clone(),
                     attempt: *attempt,
@@ -110,6 +114,9 @@ fn message(id: ReportId, report: &Report) -> WorkerToMaster {
             message,
             exit_status,
         },
+        Report::Refusal { description, why } => {
+            WorkerToMaster::ExecutorRefused { report: id, executor: description.executor, why }
+        }
         Report::Driver { driver, attempt, outcome } => {
             WorkerToMaster::DriverEnded { report: id, driver, attempt, outcome }
         }

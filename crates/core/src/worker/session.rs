@@ -5,7 +5,7 @@ use super::effect::{Effect, Trouble};
 use super::event::Timer;
 use super::reports::{REPEAT_AFTER, Report};
 use super::{Decommission, Worker};
-use crate::model::{DriverOnWorker, DriverState, Inventory};
+use crate::model::{DriverOnWorker, DriverState, Inventory, WorkerKind};
 use crate::msg::{Fenced, MasterToWorker, PROTOCOL_VERSION, RegisterWorker, WorkerCommand, WorkerToMaster};
 use crate::time::Mono;
 use crate::tracking::{Fence, LinkId, Step, Tracker};
@@ -60,6 +60,7 @@ impl Worker {
             number: link.0,
             host: identity.host,
             port: identity.port,
+            kind: WorkerKind::Own,
             ui_url: identity.ui_url,
             cores: self.config.cores,
             memory: self.config.memory,
@@ -123,8 +124,8 @@ impl Worker {
             }
             MasterToWorker::Acknowledged { report } if registered => self.acknowledged(report, ctx),
             MasterToWorker::Command(command) if registered => self.commanded(link, command, ctx),
-            // From a session that is not, or no longer, the one with the leader.
-            MasterToWorker::Acknowledged { .. } | MasterToWorker::Command(_) => {}
+            // From a session that is not, or no longer, the one with the leader. Only foreign workers are greeted.
+            MasterToWorker::Acknowledged { .. } | MasterToWorker::Command(_) | MasterToWorker::Greet { .. } => {}
         }
     }
 
@@ -150,7 +151,9 @@ impl Worker {
     fn obey(&mut self, command: WorkerCommand, ctx: &mut Ctx<'_>) {
         match command {
             WorkerCommand::LaunchExecutor { .. } | WorkerCommand::LaunchDriver { .. } if self.stopping.is_some() => {}
-            WorkerCommand::LaunchExecutor { executor, app } => self.launch_executor(executor, app, ctx),
+            WorkerCommand::LaunchExecutor { executor, heap, app, client: _ } => {
+                self.launch_executor(executor, heap, app, ctx);
+            }
             WorkerCommand::LaunchDriver { driver, attempt, description, booking } => {
                 self.launch_driver((driver, attempt), description, booking, ctx);
             }

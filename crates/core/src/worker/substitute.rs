@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::SslSettings;
 use super::event::Ready;
 use crate::model::{Command, ExecutorDescription, Program};
 
@@ -26,7 +27,7 @@ pub struct Surroundings {
     /// Start of the addresses of its log pages, up to and without `/logPage/`; none = it has no pages.
     pub log_pages: Option<String>,
     /// Its own `spark.ssl.*` settings.
-    pub ssl_settings: BTreeMap<String, String>,
+    pub ssl_settings: SslSettings,
 }
 
 /// The command of a driver.
@@ -39,8 +40,10 @@ pub fn driver_command(command: &Command, driver: &str, around: &Surroundings, re
         // Beyond the original: the fetched file may be the program itself.
         Program::Executable(path) => substitute_arguments(std::slice::from_mut(path), &variables),
         Program::Java(java) => {
+            let options = with_node_local_ssl(std::mem::take(&mut java.java_options), &around.ssl_settings);
             let file = ready.resources_file.iter();
-            java.java_options.extend(file.map(|file| format!("-Dspark.driver.resourcesFile={file}")));
+            java.java_options =
+                options.into_iter().chain(file.map(|file| format!("-Dspark.driver.resourcesFile={file}"))).collect();
         }
     }
     if let (Program::Executable(_), Some(file)) = (&built.program, &ready.resources_file) {
@@ -109,12 +112,12 @@ fn add_log_addresses(environment: &mut BTreeMap<String, String>, prefix: &str, a
 
 /// WL-04: where the options ask for it, their SSL settings are replaced by those of this node.
 #[must_use]
-pub fn with_node_local_ssl(options: Vec<String>, settings: &BTreeMap<String, String>) -> Vec<String> {
+pub fn with_node_local_ssl(options: Vec<String>, settings: &SslSettings) -> Vec<String> {
     if !wants_node_local_ssl(&options) {
         return options;
     }
     let kept = options.into_iter().filter(|option| !option.starts_with(SSL_OPTION) || option == NODE_LOCAL_SSL);
-    let own = settings.iter().filter(|(name, _)| name.starts_with("spark.ssl."));
+    let own = settings.0.iter().filter(|(name, _)| name.starts_with("spark.ssl."));
     kept.chain(own.map(|(name, value)| format!("-D{name}={value}"))).collect()
 }
 
@@ -124,7 +127,7 @@ pub fn wants_node_local_ssl(options: &[String]) -> bool {
 }
 
 /// A text as a part of a query: everything but letters, digits and `-._~` as `%` and two digits.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

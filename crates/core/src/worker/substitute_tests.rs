@@ -10,7 +10,7 @@ fn around() -> Surroundings {
         worker_url: "spark://Worker@h:1".to_owned(),
         host: "h".to_owned(),
         log_pages: Some("http://h:8081".to_owned()),
-        ssl_settings: BTreeMap::new(),
+        ssl_settings: SslSettings::default(),
     }
 }
 
@@ -109,7 +109,8 @@ fn t_wk_01_only_the_exact_option_asks_for_node_local_ssl() {
 #[test]
 fn t_wk_02_node_local_ssl_replaces_the_settings_sent_along() {
     let own = [("spark.ssl.opt1", "y"), ("spark.ssl.opt2", "z"), ("spark.other", "no")];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = SslSettings(own.into());
     for unasked in [&["-Dspark.ssl.opt1=x"][..], &["-Dspark.ssl.useNodeLocalConf=false", "-Dspark.ssl.opt1=x"][..]] {
         assert_eq!(with_node_local_ssl(words(unasked), &own), words(unasked));
     }
@@ -118,4 +119,31 @@ fn t_wk_02_node_local_ssl_replaces_the_settings_sent_along() {
         with_node_local_ssl(asked, &own),
         ["-Dspark.ssl.useNodeLocalConf=true", "-Da=b", "-Dspark.ssl.opt1=y", "-Dspark.ssl.opt2=z",]
     );
+}
+
+#[test]
+fn wl_04_drivers_and_executors_get_the_node_s_ssl_settings_before_anything_else_is_added() {
+    let ssl_settings = SslSettings([("spark.ssl.a".to_owned(), "s3cr3t".to_owned())].into());
+    let around = Surroundings { ssl_settings, ..around() };
+    assert!(!format!("{around:?}").contains("s3cr3t"), "passwords are not shown");
+    let java_options = words(&["-Dspark.ssl.useNodeLocalConf=true", "-Dspark.ssl.a=x", "-Dz={{APP_ID}}"]);
+    let program = Program::Java(JavaProgram { java_options, ..JavaProgram::default() });
+    let command = Command { program, ..Command::default() };
+    let ready = Ready { resources_file: Some("/r.json".to_owned()), ..Ready::default() };
+    let options = |command: Command| match command.program {
+        Program::Java(java) => java.java_options,
+        Program::Executable(path) => panic!("{path}"),
+    };
+    let driver = options(driver_command(&command, "d", &around, &ready));
+    assert_eq!(
+        driver,
+        [
+            "-Dspark.ssl.useNodeLocalConf=true",
+            "-Dz={{APP_ID}}",
+            "-Dspark.ssl.a=s3cr3t",
+            "-Dspark.driver.resourcesFile=/r.json"
+        ]
+    );
+    let executor = options(executor_command(&command, &executor(), &around, &ready));
+    assert_eq!(executor, ["-Dspark.ssl.useNodeLocalConf=true", "-Dz=app&1", "-Dspark.ssl.a=s3cr3t"]);
 }

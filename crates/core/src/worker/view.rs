@@ -1,11 +1,13 @@
 //! What a worker shows: an immutable picture for pages, `/json/` and metrics (UI-*).
 
+use std::sync::Arc;
+
 use super::Worker;
 use super::driver::{DriverRun, EndedDriver};
 use super::executor::{EndedExecutor, ExecutorRun};
 use super::process::{Phase, Process};
 use crate::ids::{Attempt, DriverId, Term, WorkerId};
-use crate::model::{Addresses, DriverOutcome, ExecutorDescription};
+use crate::model::{Addresses, ApplicationDescription, DriverOutcome, ExecutorDescription};
 use crate::time::Wall;
 use crate::tracking::Following;
 use crate::units::{Cores, Memory};
@@ -81,10 +83,8 @@ pub enum RunPhase {
 pub struct ExecutorRunView {
     /// Which one, with its state and what it occupies or occupied.
     pub description: ExecutorDescription,
-    /// Name of its application.
-    pub app_name: String,
-    /// User of its application.
-    pub app_user: String,
+    /// Its application.
+    pub app: Arc<ApplicationDescription>,
     /// Where it stands.
     pub phase: RunPhase,
     /// Its process id, while it runs.
@@ -174,8 +174,7 @@ fn phase(process: &Process) -> RunPhase {
 fn live_executor(run: &ExecutorRun) -> ExecutorRunView {
     ExecutorRunView {
         description: run.description.clone(),
-        app_name: run.app.name.clone(),
-        app_user: run.app.user.clone(),
+        app: Arc::clone(&run.app),
         phase: phase(&run.process),
         pid: run.process.pid(),
         launched_at: run.launched_at,
@@ -188,8 +187,7 @@ fn live_executor(run: &ExecutorRun) -> ExecutorRunView {
 fn ended_executor(ended: &EndedExecutor) -> ExecutorRunView {
     ExecutorRunView {
         description: ended.description.clone(),
-        app_name: ended.app.name.clone(),
-        app_user: ended.app.user.clone(),
+        app: Arc::clone(&ended.app),
         phase: RunPhase::Ended,
         pid: None,
         launched_at: ended.launched_at,

@@ -37,6 +37,30 @@ fn ex_06_ern_07_what_cannot_be_run_has_failed() {
 }
 
 #[test]
+fn an_executor_that_can_never_run_here_is_refused_for_good() {
+    let mut bench = Bench::registered(config());
+    bench.launch_executor(0, 1);
+    let run = bench.run();
+    bench.event(Event::Prepared { run, ready: Ready::default() });
+    let effects = bench.event(Event::Unsuited { run, message: "no Spark 3.5".to_owned() });
+    let refusal = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Send { message: WorkerToMaster::ExecutorRefused { report, executor, why }, .. } => {
+                Some((*report, executor.id.0, why.clone()))
+            }
+            _ => None,
+        })
+    };
+    let (report, executor, why) = refusal(effects).unwrap();
+    assert_eq!(executor, 0);
+    assert!(why.starts_with("refused by worker ") && why.ends_with("no Spark 3.5"), "{why}");
+    assert_eq!(bench.worker.view(Wall(0)).cores_used, Cores::ZERO, "WL-05");
+    bench.say(MasterToWorker::Acknowledged { report });
+    let again = refusal(bench.launch_executor(0, 1)).unwrap();
+    assert_eq!((again.1, again.2), (0, why), "whoever launches it again has not heard that");
+}
+
+#[test]
 fn ern_06_a_kill_ends_with_the_exit_code() {
     let mut bench = Bench::registered(config());
     let run = bench.run_executor(0, 1);
@@ -140,4 +164,5 @@ fn the_executor_is_told_where_it_is() {
     let expected = "http://host:8081/logPage/?appId=app-1&executorId=4&logType=stdout";
     assert_eq!(environment["SPARK_LOG_URL_STDOUT"], expected, "ERN-04");
     assert!(!launch.append_logs, "ERN-05");
+    assert_eq!(launch.heap, Memory::mib(384), "as the master says, beside what is booked");
 }

@@ -183,7 +183,12 @@ impl Bench {
     }
 
     pub(super) fn launch_executor(&mut self, id: u32, cores: u32) -> &[Effect] {
-        self.command(WorkerCommand::LaunchExecutor { executor: executor(id, cores), app: Arc::new(app()) })
+        self.command(WorkerCommand::LaunchExecutor {
+            executor: executor(id, cores),
+            heap: Memory::mib(384),
+            app: Arc::new(app()),
+            client: None,
+        })
     }
 
     /// Launches an executor; returns its run, prepared and running.
@@ -275,6 +280,7 @@ pub(super) fn app() -> ApplicationDescription {
         default_profile: ResourceProfile {
             id: ProfileId(0),
             memory: Some(Memory::mib(512)),
+            overhead: None,
             cores: None,
             resources: Amounts::default(),
         },

@@ -155,6 +155,7 @@ fn left_behind() -> Recovered {
         incarnation: Incarnation(7),
         host: "host".to_owned(),
         port: 4000,
+        kind: WorkerKind::Own,
         ui_url: String::new(),
         cores: Cores(8),
         memory: Memory::mib(8192),

@@ -101,7 +101,10 @@ fn event(bench: &Bench, happening: Happening) -> Event {
             if id % 2 == 0 {
                 executor.resources = Addresses::new([("gpu".to_owned(), vec![(id / 2 % 2).to_string()])]);
             }
-            command(term, WorkerCommand::LaunchExecutor { executor, app: Arc::new(app()) })
+            command(
+                term,
+                WorkerCommand::LaunchExecutor { heap: executor.memory, executor, app: Arc::new(app()), client: None },
+            )
         }
         Happening::KillExecutor { id, term } => {
             command(term, WorkerCommand::KillExecutor { executor: executor(id, 1).executor })
