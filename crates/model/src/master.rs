@@ -112,13 +112,12 @@ fn choices(epoch: u8, memory: Memory, happening: Happening) -> Vec<Decision> {
 }
 
 fn ask(seed: u64, epoch: u8, memory: Memory, happening: Happening) -> Decision {
-    let now = names::time_of(epoch);
     let mut effects = Vec::new();
     let machine = if happening == Happening::Elected {
         past::elected(seed, epoch, memory, &mut effects)
     } else {
         let mut machine = past::with_memory(seed, epoch, memory);
-        let (now, event) = event(now, memory, happening);
+        let (now, event) = event(names::NOW, memory, happening);
         machine.handle(now, event, &mut effects);
         machine
     };
@@ -172,6 +171,7 @@ pub(super) fn register(worker: u8, registration: Registration, memory: Memory) -
         number: u64::from(number),
         host: names::host(worker),
         port: names::PORT,
+        kind: tanist_core::model::WorkerKind::Own,
         ui_url: String::new(),
         cores: names::CORES,
         memory: names::MEMORY,
@@ -220,7 +220,7 @@ impl Told {
             Effect::StepDown { .. } => self.decision.steps_down = true,
             // Who hears of the term when is left open anyway; a session may end at any time; so may a dial.
             Effect::Announce { .. } | Effect::CloseSession { .. } | Effect::Probe { .. } | Effect::Arm { .. } => {}
-            Effect::Reply { .. } | Effect::ToApp { .. } => self.decision.unknown = true,
+            Effect::Reply { .. } | Effect::ToApp { .. } | Effect::Recall { .. } => self.decision.unknown = true,
         }
     }
 
@@ -272,7 +272,7 @@ impl Told {
             }
             MasterToWorker::RegistrationRefused { .. } => *refuses = true,
             // Says no more than what a worker may hear from anybody at any time.
-            MasterToWorker::Standby { .. } | MasterToWorker::Reconnect => {}
+            MasterToWorker::Standby { .. } | MasterToWorker::Greet { .. } | MasterToWorker::Reconnect => {}
             MasterToWorker::HeartbeatSeen | MasterToWorker::Acknowledged { .. } => *unknown = true,
         }
     }

@@ -36,11 +36,6 @@ pub(crate) fn id<T>(made: Result<T, InvalidId>) -> T {
     made.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The time at which a term of this epoch acts: driver ids are made from it.
-pub(crate) fn time_of(epoch: u8) -> Now {
-    Now { wall: Wall(u64::from(epoch) * 1000), ..NOW }
-}
-
 pub(crate) fn master_id(master: u8) -> MasterId {
     id(MasterId::new(&format!("m{master}")))
 }
@@ -117,8 +112,8 @@ pub(crate) fn session_of(session: SessionId) -> (u8, u8) {
 
 /// All ids by the birth of their driver.
 static DRIVERS: LazyLock<Vec<DriverId>> = LazyLock::new(|| {
-    let stamp = |epoch: u8| tanist_core::ids::time_stamp(time_of(epoch).wall);
-    (0..=8).map(|epoch| id(DriverId::new(&format!("driver-{}-0000", stamp(epoch))))).collect()
+    let stamp = tanist_core::ids::time_stamp(NOW.wall);
+    (0..=8).map(|epoch| id(DriverId::new(&format!("driver-{stamp}-{:04}", epoch * 10_000)))).collect()
 });
 
 pub(crate) fn driver_id(born: u8) -> DriverId {
@@ -171,7 +166,7 @@ pub(crate) fn driver_record(driver: state::Driver) -> DriverRecord {
     DriverRecord {
         id: driver_id(driver.born),
         description: description(),
-        submitted_at: time_of(driver.born).wall,
+        submitted_at: NOW.wall,
         request: Some(request_id()),
         attempt: attempt(driver.attempt),
         placement: driver.place.map(|place| PlacementRecord {
@@ -198,7 +193,7 @@ pub(crate) fn driver_of(record: &DriverRecord) -> Option<state::Driver> {
 }
 
 pub(crate) fn request_record(born: u8) -> RequestRecord {
-    RequestRecord { id: request_id(), driver: driver_id(born), at: time_of(born).wall }
+    RequestRecord { id: request_id(), driver: driver_id(born), at: NOW.wall }
 }
 
 pub(crate) fn worker_record(worker: u8, number: u8) -> WorkerRecord {
@@ -207,6 +202,7 @@ pub(crate) fn worker_record(worker: u8, number: u8) -> WorkerRecord {
         incarnation: incarnation(number),
         host: host(worker),
         port: PORT,
+        kind: tanist_core::model::WorkerKind::Own,
         ui_url: String::new(),
         cores: CORES,
         memory: MEMORY,

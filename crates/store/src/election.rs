@@ -247,6 +247,17 @@ pub struct MirrorStatus {
     pub differences: u64,
 }
 
+/// The lease of this process, where a backend has one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// Renewals that the store has acknowledged, since the start of the process.
+    pub renewals: u64,
+    /// Tries to renew that came to nothing, since the start of the process.
+    pub failures: u64,
+    /// The local deadline of the lease there is; none = there is none.
+    pub until: Option<Mono>,
+}
+
 /// The end of a term.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -409,6 +420,9 @@ pub trait LeaderElection: Send + Sync {
 
     /// The standby's copy of the records, where a backend keeps one.
     fn mirror(&self) -> Option<MirrorStatus>;
+
+    /// The lease of this process, where a backend has one.
+    fn lease(&self) -> Option<LeaseStatus>;
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ mod record;
 pub mod simulated;
 
 pub use election::{
-    Candidate, Heard, LeaderElection, LeaderRecord, Loss, MemberRecord, MirrorStatus, Progress, Resignation, Standing,
-    Tenure, Trouble,
+    Candidate, Heard, LeaderElection, LeaderRecord, LeaseStatus, Loss, MemberRecord, MirrorStatus, Progress,
+    Resignation, Standing, Tenure, Trouble,
 };
 pub use embedded::EmbeddedStore;
 pub use engine::{Committed, Expect, Guard, Operation, PersistenceEngine, Revision, Transaction, Versioned};

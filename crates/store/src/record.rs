@@ -2,20 +2,24 @@
 //! must still be able to read. A changed field needs a new [`envelope::VERSION`] and a reader for the old one.
 //!
 //! The compiler holds each form and its core type together: a field that is missing here does not build. Unknown
-//! fields are refused, so that nothing is dropped silently when a record is written again.
+//! fields are refused, so that nothing is dropped silently when a record is written again. A new field that may be absent
+//! is written only where it says something: an older version then reads what it can know, and refuses the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use tanist_core::ids::{
     AppId, AppToken, Attempt, DriverId, Epoch, ExecutorId, Incarnation, ProfileId, RequestId, Term, WorkerId,
 };
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, ApplicationState, Booking, Command, DriverDescription, DriverOutcome,
-    DriverState, JavaProgram, OnIsolation, Program, ResourceProfile,
+    Addresses, Amounts, AppEndpoint, ApplicationDescription, ApplicationState, Booking, Command, DriverDescription,
+    DriverOutcome, DriverState, ForeignClient, JavaProgram, OnIsolation, Program, ResourceProfile, WorkerKind,
 };
 use tanist_core::record::{AppRecord, DoneApp, DoneDriver, DriverRecord, PlacementRecord, RequestRecord, WorkerRecord};
 use tanist_core::time::Wall;
@@ -131,6 +135,78 @@ impl Form for BTreeMap<ProfileId, u32> {
     }
 }
 
+impl Form for BTreeMap<WorkerId, BTreeSet<ExecutorId>> {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers = |ids: &BTreeSet<ExecutorId>| ids.iter().map(|id| id.0).collect::<Vec<u32>>();
+        serializer.collect_map(self.iter().map(|(worker, ids)| (worker.as_str(), numbers(ids))))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = BTreeMap::<String, Vec<u32>>::deserialize(deserializer)?;
+        let checked = |(worker, ids): (String, Vec<u32>)| {
+            let worker = worker.parse().map_err(D::Error::custom)?;
+            Ok((worker, ids.into_iter().map(ExecutorId).collect()))
+        };
+        found.into_iter().map(checked).collect()
+    }
+}
+
+/// One of our own is stored as its address alone.
+impl Form for AppEndpoint {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own(address) => serializer.serialize_str(address),
+            Self::Foreign(client) => {
+                let registration = BASE64_STANDARD.encode(&client.registration);
+                ForeignForm { address: client.address.clone(), registration }.serialize(serializer)
+            }
+        }
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match EndpointForm::deserialize(deserializer)? {
+            EndpointForm::Own(address) => Ok(Self::Own(address)),
+            EndpointForm::Foreign(ForeignForm { address, registration }) => {
+                let registration = BASE64_STANDARD.decode(registration).map_err(D::Error::custom)?;
+                Ok(Self::Foreign(Arc::new(ForeignClient { address, registration })))
+            }
+        }
+    }
+}
+
+/// One of our own is stored without it.
+impl Form for WorkerKind {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own => serializer.serialize_none(),
+            Self::Foreign(registration) => serializer.serialize_str(&BASE64_STANDARD.encode(registration)),
+        }
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let registration = BASE64_STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        Ok(Self::Foreign(registration.into()))
+    }
+}
+
+fn is_own(kind: &WorkerKind) -> bool {
+    !kind.is_foreign()
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an address, or an address with a registration")]
+enum EndpointForm {
+    Own(String),
+    Foreign(ForeignForm),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForeignForm {
+    address: String,
+    registration: String,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "WorkerRecord", deny_unknown_fields)]
 struct WorkerForm {
@@ -140,6 +216,8 @@ struct WorkerForm {
     incarnation: Incarnation,
     host: String,
     port: u16,
+    #[serde(with = "form", rename = "foreign_registration", default, skip_serializing_if = "is_own")]
+    kind: WorkerKind,
     ui_url: String,
     #[serde(with = "form")]
     cores: Cores,
@@ -165,11 +243,14 @@ struct AppForm {
     profiles: Vec<ResourceProfile>,
     #[serde(with = "form")]
     targets: BTreeMap<ProfileId, u32>,
-    endpoint: String,
+    #[serde(with = "form")]
+    endpoint: AppEndpoint,
     #[serde(with = "form")]
     registered_at: Wall,
     #[serde(with = "form")]
     executor_ids_below: ExecutorId,
+    #[serde(with = "form::optional", default, skip_serializing_if = "Option::is_none")]
+    executors: Option<BTreeMap<WorkerId, BTreeSet<ExecutorId>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -273,6 +354,8 @@ struct ResourceProfileForm {
     id: ProfileId,
     #[serde(with = "form::optional", rename = "memory_mib")]
     memory: Option<Memory>,
+    #[serde(with = "form::optional", rename = "overhead_mib", default, skip_serializing_if = "Option::is_none")]
+    overhead: Option<Memory>,
     #[serde(with = "form::optional")]
     cores: Option<Cores>,
     #[serde(with = "form")]
@@ -360,6 +443,8 @@ struct JavaProgramForm {
     class_path: Vec<String>,
     library_path: Vec<String>,
     java_options: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spark_family: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

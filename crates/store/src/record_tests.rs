@@ -76,6 +76,65 @@ fn the_stored_form_of_programs_stays() {
     assert_eq!(found, expected);
 }
 
+/// Fields of a later version are written only where they say something, so that an earlier one reads the rest.
+#[test]
+fn what_came_later_is_stored_where_it_says_something() {
+    let mut record = app("app-1");
+    let description = Arc::make_mut(&mut record.description);
+    description.default_profile.overhead = Some(Memory::mib(384));
+    let Program::Java(java) = &mut description.command.program else { panic!("a program of Java") };
+    java.spark_family = Some("3.5".to_owned());
+    let found = serde_json::to_value(Writing(&record)).unwrap();
+    assert_eq!(found["description"]["default_profile"]["overhead_mib"], json!(384));
+    assert_eq!(found["description"]["command"]["program"]["java"]["spark_family"], json!("3.5"));
+    let client = ForeignClient { address: "driver:7001".to_owned(), registration: vec![0xac, 0xed, 0, 5] };
+    record.endpoint = AppEndpoint::Foreign(Arc::new(client));
+    let found = serde_json::to_value(Writing(&record)).unwrap();
+    assert_eq!(found["endpoint"], json!({ "address": "driver:7001", "registration": "rO0ABQ==" }));
+    assert_eq!(found.get("executors"), None);
+    let (worker, ids) = (WorkerId::new("worker-1").unwrap(), BTreeSet::from([ExecutorId(3), ExecutorId(12)]));
+    record.executors = Some(BTreeMap::from([(worker, ids)]));
+    let found = serde_json::to_value(Writing(&record)).unwrap();
+    assert_eq!(found["executors"], json!({ "worker-1": [3, 12] }));
+    let value = encode(&term(), &record).unwrap();
+    assert_eq!(decode::<AppRecord>(&Key::from(record.name()), &value).unwrap(), record);
+}
+
+/// Byte for byte as a version stored it that knew of no list of executors.
+#[test]
+fn a_driver_of_spark_that_an_earlier_version_has_stored_is_read() {
+    let stored = include_bytes!("record_tests/app_without_executors.json");
+    let key = Key::from(app("app-1").name());
+    let record = decode::<AppRecord>(&key, stored.trim_ascii()).unwrap();
+    assert!(record.endpoint.is_foreign() && record.executor_ids_below == ExecutorId(64));
+    assert_eq!(record.executors, None);
+    assert_eq!(encode(&term(), &record).unwrap(), stored.trim_ascii());
+}
+
+#[test]
+fn executors_of_a_worker_whose_name_is_none_are_refused() {
+    let key = Key::from(app("app-1").name());
+    for bad in [json!({ "a/b": [1] }), json!({ "": [1] }), json!({ "w": [-1] }), json!({ "w": 1 }), json!([])] {
+        let mut found = serde_json::to_value(Writing(&app("app-1"))).unwrap();
+        found["executors"] = bad.clone();
+        let value = envelope::encode(Epoch(3), &term().nonce, &found).unwrap();
+        let found = decode::<AppRecord>(&key, &value);
+        assert!(matches!(found, Err(DecodeError::Record { .. })), "{bad}: {found:?}");
+    }
+}
+
+/// ADR 14 names this figure.
+#[test]
+fn a_list_of_a_hundred_executors_is_small_beside_the_registration() {
+    let mut record = app("app-1");
+    let bytes = |record: &AppRecord| encode(&term(), record).unwrap().len();
+    let before = bytes(&record);
+    let there = |n: u32| (0..10).map(|i| ExecutorId(100 + 10 * i + n)).collect();
+    let worker = |n: u32| WorkerId::new(&format!("worker-20261128213000-10.0.0.{n}-7078")).unwrap();
+    record.executors = Some((0..10).map(|n| (worker(n), there(n))).collect());
+    assert!((700..1000).contains(&(bytes(&record) - before)), "{}", bytes(&record) - before);
+}
+
 #[test]
 fn the_stored_form_of_a_worker_stays() {
     let found = serde_json::to_value(Writing(&worker("worker-1"))).unwrap();
@@ -92,6 +151,15 @@ fn the_stored_form_of_a_worker_stays() {
         "registered_at": 1_795_183_200_999_u64,
     });
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_foreign_worker_is_stored_with_its_registration() {
+    let record = WorkerRecord { kind: WorkerKind::Foreign([0xac, 0xed, 0, 5].into()), ..worker("worker-1") };
+    let found = serde_json::to_value(Writing(&record)).unwrap();
+    assert_eq!(found["foreign_registration"], json!("rO0ABQ=="));
+    let value = encode(&term(), &record).unwrap();
+    assert_eq!(decode::<WorkerRecord>(&Key::from(record.name()), &value).unwrap(), record);
 }
 
 #[test]

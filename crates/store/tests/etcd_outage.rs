@@ -29,10 +29,11 @@ async fn a_frozen_etcd_suspends_a_term_that_goes_on_afterwards() {
     etcd.stop(0);
     let frozen = Instant::now();
     standing(&leader.tenure, "suspended", |standing| *standing == Standing::Suspended).await;
+    let said = leader.store.trouble().borrow().is_some();
     etcd.cont(0);
     let took = frozen.elapsed();
     assert!(took > Duration::from_secs(3) && took < LONGER_TTL, "at the local deadline: {took:?}");
-    assert!(leader.store.trouble().borrow().is_some(), "it is said what is wrong");
+    assert!(said, "it is said what is wrong");
     standing(&leader.tenure, "held again", is_held).await;
     leader.commit(Vec::new()).await.expect("the guard holds");
     assert!(leader.tenure.standing.borrow().may_act(clock::mono()));

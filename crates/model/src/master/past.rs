@@ -49,7 +49,7 @@ fn take_office(
     let mut machine = Master::new(config(), seed);
     // Which master it is does not matter to what it decides.
     let leader = names::leader(0, epoch);
-    machine.handle(names::time_of(epoch), Event::Elected { leader, recovered: Box::new(recovered) }, effects);
+    machine.handle(names::NOW, Event::Elected { leader, recovered: Box::new(recovered) }, effects);
     machine
 }
 
@@ -76,7 +76,7 @@ fn story(memory: &Memory) -> Story {
 
 /// A machine in office with this memory.
 pub(super) fn with_memory(seed: u64, epoch: u8, memory: Memory) -> Master {
-    let now = names::time_of(epoch);
+    let now = names::NOW;
     let story = story(&memory);
     let found = memory.driver.map(|driver| match story {
         Story::Found => driver,

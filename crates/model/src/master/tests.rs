@@ -33,7 +33,7 @@ impl Alive {
         };
         let mut effects = Vec::new();
         let machine = past::elected(seed, epoch, memory, &mut effects);
-        let now = names::time_of(epoch);
+        let now = names::NOW;
         let mut alive = Self { machine, now, epoch, memory, number: 0, masters: Masters::default() };
         alive.compare(Happening::Elected, effects);
         alive

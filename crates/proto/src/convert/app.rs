@@ -88,7 +88,8 @@ impl From<&RegisterApplication> for v1::RegisterApplication {
             profiles: app.profiles.iter().map(Into::into).collect(),
             targets: from_targets(&app.targets),
             executor_ids: from_executors(&app.executors),
-            endpoint: app.endpoint.clone(),
+            // A foreign client registers at a face of a master, never by this.
+            endpoint: app.endpoint.address().to_owned(),
             cluster_id: app.cluster.as_ref().map(ToString::to_string),
             heard: app.heard.as_ref().map(Into::into),
             protocol: app.protocol,
@@ -107,7 +108,7 @@ impl TryFrom<v1::RegisterApplication> for RegisterApplication {
             profiles: to_profiles("profiles", wire.profiles)?,
             targets: to_targets("targets", wire.targets)?,
             executors: to_executors(wire.executor_ids)?,
-            endpoint: name("endpoint", wire.endpoint)?,
+            endpoint: name("endpoint", wire.endpoint)?.into(),
             cluster: optional_id("cluster_id", wire.cluster_id.as_deref())?,
             heard: optional("heard", wire.heard)?,
             protocol: wire.protocol,

@@ -22,6 +22,7 @@ impl From<&Command> for v1::Command {
                 class_path: java.class_path.clone(),
                 library_path: java.library_path.clone(),
                 java_options: java.java_options.clone(),
+                spark_family: java.spark_family.clone(),
             }),
         };
         Self { program: Some(program), arguments: command.arguments.clone(), environment: command.environment.clone() }
@@ -39,6 +40,7 @@ impl TryFrom<v1::Command> for Command {
                 class_path: java.class_path,
                 library_path: java.library_path,
                 java_options: java.java_options,
+                spark_family: optional_name("spark_family", java.spark_family)?,
             }),
         };
         Ok(Self { program, arguments: wire.arguments, environment: wire.environment })
@@ -50,6 +52,7 @@ impl From<&ResourceProfile> for v1::ResourceProfile {
         Self {
             id: profile.id.0,
             memory_mib: profile.memory.map(Memory::as_mib),
+            overhead_mib: profile.overhead.map(Memory::as_mib),
             cores: profile.cores.map(|cores| cores.0),
             resources: from_amounts(&profile.resources),
         }
@@ -62,6 +65,7 @@ impl TryFrom<v1::ResourceProfile> for ResourceProfile {
         Ok(Self {
             id: ProfileId(wire.id),
             memory: wire.memory_mib.map(Memory::mib),
+            overhead: wire.overhead_mib.map(Memory::mib),
             cores: wire.cores.map(Cores),
             resources: to_amounts("resources", wire.resources)?,
         })

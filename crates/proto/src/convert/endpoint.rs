@@ -90,21 +90,21 @@ impl TryFrom<v1::MasterChangedAck> for Acknowledgement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderQuestion {
     /// The highest term that the asker has heard of.
-    pub above: Term,
+    pub above: Option<Term>,
     /// Who asks.
     pub asker: Identity,
 }
 
 impl From<&LeaderQuestion> for v1::AwaitLeaderRequest {
     fn from(question: &LeaderQuestion) -> Self {
-        Self { above: Some((&question.above).into()), asker: Some((&question.asker).into()) }
+        Self { above: question.above.as_ref().map(Into::into), asker: Some((&question.asker).into()) }
     }
 }
 
 impl TryFrom<v1::AwaitLeaderRequest> for LeaderQuestion {
     type Error = DecodeError;
     fn try_from(wire: v1::AwaitLeaderRequest) -> Result<Self, DecodeError> {
-        Ok(Self { above: required("above", wire.above)?, asker: required("asker", wire.asker)? })
+        Ok(Self { above: optional("above", wire.above)?, asker: required("asker", wire.asker)? })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_core::ids::{Attempt, CommandId, Incarnation, ReportId};
-use tanist_core::model::DriverOutcome;
+use tanist_core::model::{DriverOutcome, ExecutorDescription, WorkerKind};
 use tanist_core::msg::{Fenced, MasterToWorker, RegisterWorker, RegisteredWorker, WorkerCommand, WorkerToMaster};
 use tanist_core::units::{Cores, Memory};
 
@@ -38,6 +38,11 @@ impl From<&WorkerToMaster> for v1::WorkerToMaster {
                     exit_status: *exit_status,
                 })
             }
+            WorkerToMaster::ExecutorRefused { report, executor, why } => Body::ExecutorRefused(up::ExecutorRefused {
+                report_id: report.0,
+                executor: Some(executor.into()),
+                why: cut(why),
+            }),
             WorkerToMaster::DriverStarted { driver, attempt } => {
                 Body::DriverStarted(up::DriverStarted { driver_id: driver.to_string(), attempt: attempt.0 })
             }
@@ -71,6 +76,7 @@ impl TryFrom<v1::WorkerToMaster> for WorkerToMaster {
             }
             Body::Inventory(inventory) => Self::Inventory(inside("inventory", inventory)?),
             Body::ExecutorStateChanged(change) => inside("executor_state_changed", change)?,
+            Body::ExecutorRefused(refused) => inside("executor_refused", refused)?,
             Body::DriverStarted(started) => inside("driver_started", started)?,
             Body::DriverEnded(ended) => inside("driver_ended", ended)?,
             Body::Decommissioning(up::Decommissioning {}) => Self::Decommissioning,
@@ -88,6 +94,17 @@ impl TryFrom<up::ExecutorStateChanged> for WorkerToMaster {
             state: choice("state", wire.state)?,
             message: optional_prose("message", wire.message)?,
             exit_status: wire.exit_status,
+        })
+    }
+}
+
+impl TryFrom<up::ExecutorRefused> for WorkerToMaster {
+    type Error = DecodeError;
+    fn try_from(wire: up::ExecutorRefused) -> Result<Self, DecodeError> {
+        Ok(Self::ExecutorRefused {
+            report: ReportId(wire.report_id),
+            executor: required("executor", wire.executor)?,
+            why: prose("why", wire.why)?,
         })
     }
 }
@@ -164,6 +181,8 @@ impl TryFrom<v1::RegisterWorker> for RegisterWorker {
             number: wire.number,
             host: name("host", wire.host)?,
             port: port("port", wire.port)?,
+            // Whoever speaks to this service speaks as our own do.
+            kind: WorkerKind::Own,
             ui_url: name("ui_url", wire.ui_url)?,
             cores: Cores(wire.cores),
             memory: Memory::mib(wire.memory_mib),
@@ -187,6 +206,8 @@ impl From<&MasterToWorker> for v1::MasterToWorker {
             MasterToWorker::Standby { leader } => {
                 Body::Standby(down::Standby { leader: leader.as_ref().map(Into::into) })
             }
+            // To one of ours it is the same.
+            MasterToWorker::Greet { leader } => Body::Standby(down::Standby { leader: Some(leader.into()) }),
             MasterToWorker::RegistrationRefused { reason } => {
                 Body::RegistrationRefused(down::RegistrationRefused { reason: cut(reason) })
             }
@@ -243,10 +264,13 @@ impl From<&Fenced<WorkerCommand>> for v1::WorkerCommand {
     fn from(fenced: &Fenced<WorkerCommand>) -> Self {
         use command::Body;
         let body = match &fenced.body {
-            WorkerCommand::LaunchExecutor { executor, app } => Body::LaunchExecutor(command::LaunchExecutor {
-                executor: Some(executor.into()),
-                app: Some(app.as_ref().into()),
-            }),
+            WorkerCommand::LaunchExecutor { executor, heap, app, client: _ } => {
+                Body::LaunchExecutor(command::LaunchExecutor {
+                    executor: Some(executor.into()),
+                    heap_mib: Some(heap.as_mib()),
+                    app: Some(app.as_ref().into()),
+                })
+            }
             WorkerCommand::KillExecutor { executor } => {
                 Body::KillExecutor(command::KillExecutor { executor: Some(executor.into()) })
             }
@@ -296,9 +320,12 @@ impl TryFrom<v1::WorkerCommand> for Fenced<WorkerCommand> {
 impl TryFrom<command::LaunchExecutor> for WorkerCommand {
     type Error = DecodeError;
     fn try_from(wire: command::LaunchExecutor) -> Result<Self, DecodeError> {
+        let executor: ExecutorDescription = required("executor", wire.executor)?;
         Ok(Self::LaunchExecutor {
-            executor: required("executor", wire.executor)?,
+            heap: wire.heap_mib.map_or(executor.memory, Memory::mib),
+            executor,
             app: Arc::new(bounded("app", wire.app)?),
+            client: None,
         })
     }
 }

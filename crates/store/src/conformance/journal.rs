@@ -10,7 +10,7 @@ use tanist_core::ids::{
 };
 use tanist_core::model::{
     Addresses, Amounts, ApplicationDescription, ApplicationState, Booking, Command, DriverDescription, DriverOutcome,
-    DriverState, JavaProgram, OnIsolation, Program, ResourceProfile,
+    DriverState, JavaProgram, OnIsolation, Program, ResourceProfile, WorkerKind,
 };
 use tanist_core::record::{
     AppRecord, Change, DoneApp, DoneDriver, DriverRecord, PlacementRecord, Recovered, RequestRecord, WorkerRecord,
@@ -269,6 +269,7 @@ pub(crate) fn worker(id: &str) -> WorkerRecord {
         incarnation: Incarnation(u64::MAX),
         host: "host-1".to_owned(),
         port: 7078,
+        kind: WorkerKind::Own,
         ui_url: "http://host-1:8081".to_owned(),
         cores: Cores(8),
         memory: Memory::mib(16_384),
@@ -285,6 +286,7 @@ fn command() -> Command {
             class_path: vec!["a.jar".to_owned()],
             library_path: vec!["/lib".to_owned()],
             java_options: vec!["-Xmx1g".to_owned()],
+            spark_family: None,
         }),
         arguments: vec!["--name".to_owned(), "é \" \\ \u{0}\u{1f600}".to_owned()],
         environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
@@ -295,6 +297,7 @@ fn profile(id: u32) -> ResourceProfile {
     ResourceProfile {
         id: ProfileId(id),
         memory: (id > 0).then(|| Memory::mib(512)),
+        overhead: None,
         cores: (id > 0).then_some(Cores(2)),
         resources: Amounts::new([("gpu".to_owned(), id)]),
     }
@@ -321,9 +324,10 @@ pub(crate) fn app(id: &str) -> AppRecord {
         description: Arc::new(app_description()),
         profiles: vec![profile(1), profile(2)],
         targets: BTreeMap::from([(ProfileId(0), 3), (ProfileId(10), 7)]),
-        endpoint: "driver:9999".to_owned(),
+        endpoint: "driver:9999".to_owned().into(),
         registered_at: Wall(5),
         executor_ids_below: ExecutorId(64),
+        executors: None,
     }
 }
 

@@ -36,8 +36,8 @@ use tanist_core::ids::{ClusterId, MasterId, Term};
 
 use crate::clock;
 use crate::election::{
-    Candidate, HistoryEntry, LeaderElection, LeaderRecord, MemberRecord, MirrorStatus, Progress, RecoveryFigures,
-    Resignation, Tenure, Trouble,
+    Candidate, HistoryEntry, LeaderElection, LeaderRecord, LeaseStatus, MemberRecord, MirrorStatus, Progress,
+    RecoveryFigures, Resignation, Tenure, Trouble,
 };
 use crate::engine::{Committed, Guard, Page, PersistenceEngine, Reading, Revision, Transaction};
 use crate::envelope;
@@ -301,6 +301,10 @@ impl LeaderElection for EmbeddedStore {
     }
 
     fn mirror(&self) -> Option<MirrorStatus> {
+        None
+    }
+
+    fn lease(&self) -> Option<LeaseStatus> {
         None
     }
 }

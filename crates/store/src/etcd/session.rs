@@ -4,6 +4,7 @@
 //! earlier than it was sent, so the local deadline counts from the sending.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 use tanist_core::time::Mono;
 
 use crate::clock;
-use crate::election::Loss;
+use crate::election::{LeaseStatus, Loss};
 use crate::error::ElectionError;
 
 use super::fault::{Fault, Reason};
@@ -73,11 +74,22 @@ pub(super) struct Session {
     pub(super) lease: watch::Sender<Option<Lease>>,
     /// What etcd grants, if that is too short to live with.
     pub(super) too_short: watch::Sender<Option<Duration>>,
+    renewals: AtomicU64,
+    failures: AtomicU64,
     wanted: watch::Sender<bool>,
     over: watch::Sender<Option<(LeaseId, Over)>>,
 }
 
 impl Session {
+    /// How it stands, for people.
+    pub(super) fn status(&self) -> LeaseStatus {
+        LeaseStatus {
+            renewals: self.renewals.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            until: self.lease.borrow().map(|lease| lease.until),
+        }
+    }
+
     /// A lease is needed from here on.
     pub(super) fn want(&self) {
         self.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
@@ -125,6 +137,7 @@ async fn grant(shared: &Shared) -> (Lease, Duration) {
             Ok(answer) => {
                 let granted = Duration::from_secs(u64::try_from(answer.ttl()).unwrap_or(0));
                 if granted >= asked {
+                    shared.session.renewals.fetch_add(1, Ordering::Relaxed);
                     shared.board.clear(Subject::Lease);
                     shared.session.too_short.send_replace(None);
                     tracing::info!(lease = answer.id(), seconds = granted.as_secs(), "lease granted");
@@ -177,6 +190,7 @@ async fn renew(shared: &Shared, lease: LeaseId, ttl: Duration) -> Over {
         if fault.is_reason(&Reason::LeaseNotFound) {
             return Over::Gone;
         }
+        shared.session.failures.fetch_add(1, Ordering::Relaxed);
         if acknowledged > before {
             complaints = Complaints::default();
         }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tanist_core::ids::{MasterId, Term};
 
 use crate::election::{
-    Candidate, HistoryEntry, LeaderElection, LeaderRecord, Loss, MemberRecord, MirrorStatus, RecoveryFigures,
-    Resignation, Tenure, Trouble,
+    Candidate, HistoryEntry, LeaderElection, LeaderRecord, LeaseStatus, Loss, MemberRecord, MirrorStatus,
+    RecoveryFigures, Resignation, Tenure, Trouble,
 };
 use crate::engine::{Committed, Guard, Page, PersistenceEngine, Reading, Revision, Transaction};
 use crate::error::{CommitError, ElectionError, StoreError};
@@ -139,6 +139,10 @@ impl LeaderElection for EtcdStore {
 
     fn mirror(&self) -> Option<MirrorStatus> {
         Some(Mirror::status(&lock(&self.shared.mirror)))
+    }
+
+    fn lease(&self) -> Option<LeaseStatus> {
+        Some(self.shared.session.status())
     }
 }
 

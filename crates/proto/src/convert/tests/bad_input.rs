@@ -57,7 +57,7 @@ messages! {
     PingReply => Identity, "identity";
     ReadLogRequest => LogRequest, "process";
     LeaderReply => LeaderAnswer, "role";
-    AwaitLeaderRequest => LeaderQuestion, "above";
+    AwaitLeaderRequest => LeaderQuestion, "asker";
     SubmitDriverRequest => ClientRequest, "description";
     KillDriverRequest => ClientRequest, "driver_id";
     KillAllDriversRequest => ClientRequest, "-";

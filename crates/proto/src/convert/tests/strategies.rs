@@ -91,16 +91,18 @@ pub(super) fn app_state() -> impl Strategy<Value = ApplicationState> {
 
 fn command() -> impl Strategy<Value = Command> {
     let texts = || vec(text(), 0..3);
-    let java = (text(), texts(), texts(), texts()).prop_map(|(main_class, class_path, library_path, java_options)| {
-        Program::Java(JavaProgram { main_class, class_path, library_path, java_options })
-    });
+    let java = (text(), texts(), texts(), texts(), option::of(text())).prop_map(
+        |(main_class, class_path, library_path, java_options, spark_family)| {
+            Program::Java(JavaProgram { main_class, class_path, library_path, java_options, spark_family })
+        },
+    );
     (prop_oneof![text().prop_map(Program::Executable), java], texts(), btree_map(text(), text(), 0..3))
         .prop_map(|(program, arguments, environment)| Command { program, arguments, environment })
 }
 
 fn profile() -> impl Strategy<Value = ResourceProfile> {
-    (num(ProfileId), option::of(memory()), option::of(num(Cores)), amounts())
-        .prop_map(|(id, memory, cores, resources)| ResourceProfile { id, memory, cores, resources })
+    (num(ProfileId), option::of(memory()), option::of(memory()), option::of(num(Cores)), amounts())
+        .prop_map(|(id, memory, overhead, cores, resources)| ResourceProfile { id, memory, overhead, cores, resources })
 }
 
 fn targets() -> impl Strategy<Value = BTreeMap<ProfileId, u32>> {
@@ -183,6 +185,7 @@ pub(super) fn register_worker() -> impl Strategy<Value = RegisterWorker> {
                 number,
                 host,
                 port,
+                kind: tanist_core::model::WorkerKind::Own,
                 ui_url,
                 cores,
                 memory,
@@ -212,6 +215,11 @@ pub(super) fn worker_to_master() -> impl Strategy<Value = WorkerToMaster> {
         changed.prop_map(|(report, executor, state, message, exit_status)| {
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status }
         }),
+        (num(ReportId), executor_ref(), text()).prop_map(|(report, executor, why)| WorkerToMaster::ExecutorRefused {
+            report,
+            executor,
+            why
+        }),
         (id(), num(Attempt)).prop_map(|(driver, attempt)| WorkerToMaster::DriverStarted { driver, attempt }),
         (num(ReportId), id(), num(Attempt), outcome).prop_map(|(report, driver, attempt, outcome)| {
             WorkerToMaster::DriverEnded { report, driver, attempt, outcome }
@@ -231,8 +239,12 @@ fn fenced<T: Debug>(body: impl Strategy<Value = T>) -> impl Strategy<Value = Fen
 
 fn worker_command() -> impl Strategy<Value = WorkerCommand> {
     prop_oneof![
-        (executor(), app_description())
-            .prop_map(|(executor, app)| WorkerCommand::LaunchExecutor { executor, app: Arc::new(app) }),
+        (executor(), memory(), app_description()).prop_map(|(executor, heap, app)| WorkerCommand::LaunchExecutor {
+            executor,
+            heap,
+            app: Arc::new(app),
+            client: None
+        }),
         executor_ref().prop_map(|executor| WorkerCommand::KillExecutor { executor }),
         (id(), num(Attempt), driver_description(), booking()).prop_map(|(driver, attempt, description, booking)| {
             WorkerCommand::LaunchDriver { driver, attempt, description: Arc::new(description), booking }
@@ -282,7 +294,7 @@ fn register_application() -> impl Strategy<Value = RegisterApplication> {
                     profiles,
                     targets,
                     executors,
-                    endpoint,
+                    endpoint: endpoint.into(),
                     cluster,
                     heard,
                     protocol,
@@ -410,7 +422,7 @@ pub(super) fn acknowledgement() -> impl Strategy<Value = Acknowledgement> {
 }
 
 pub(super) fn leader_question() -> impl Strategy<Value = LeaderQuestion> {
-    (term(), identity()).prop_map(|(above, asker)| LeaderQuestion { above, asker })
+    (option::of(term()), identity()).prop_map(|(above, asker)| LeaderQuestion { above, asker })
 }
 
 pub(super) fn leader_answer() -> impl Strategy<Value = LeaderAnswer> {

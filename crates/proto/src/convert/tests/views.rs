@@ -95,10 +95,10 @@ fn app_view() -> impl Strategy<Value = AppView> {
 fn driver_view() -> impl Strategy<Value = DriverView> {
     (
         (id(), driver_description(), driver_state(), num(Attempt), option::of(id()), option::of(text())),
-        (num(Wall), option::of(num(Wall)), any::<Option<i32>>(), option::of(text())),
+        (addresses(), num(Wall), option::of(num(Wall)), any::<Option<i32>>(), option::of(text())),
     )
         .prop_map(|((id, description, state, attempt, worker, worker_address), when)| {
-            let (submitted_at, ended_at, exit_code, message) = when;
+            let (resources, submitted_at, ended_at, exit_code, message) = when;
             DriverView {
                 id,
                 description: Arc::new(description),
@@ -106,6 +106,7 @@ fn driver_view() -> impl Strategy<Value = DriverView> {
                 attempt,
                 worker,
                 worker_address,
+                resources,
                 submitted_at,
                 ended_at,
                 exit_code,
