@@ -13,7 +13,8 @@ use tanist_client::app::{AppClient, AppOptions, Loss, Notice, Standing};
 use tanist_client::{ClientError, MasterList};
 use tanist_core::ids::{AppId, ExecutorId, ProfileId, WorkerId};
 use tanist_core::model::{
-    Amounts, ApplicationDescription, Command, ExecutorState, LeaderInfo, MasterRole, Program, ResourceProfile,
+    Amounts, AppEndpoint, ApplicationDescription, Command, ExecutorState, LeaderInfo, MasterRole, Program,
+    ResourceProfile,
 };
 use tanist_core::msg::{AppNotice, AppToMaster, RegisterApplication};
 use tanist_core::units::{Cores, Memory};
@@ -28,6 +29,7 @@ fn profile() -> ResourceProfile {
     ResourceProfile {
         id: ProfileId(0),
         memory: Some(Memory::mib(128)),
+        overhead: None,
         cores: Some(Cores(1)),
         resources: Amounts::default(),
     }
@@ -110,7 +112,7 @@ async fn a_standbys_hint_is_followed() {
         matches!(next(&mut told).await, Notice::Connected { leader: named, .. } if named.address == leader.address)
     );
     let registration = registrations(&[&leader]).remove(0);
-    assert_eq!(registration.endpoint, client.address());
+    assert_eq!(registration.endpoint, AppEndpoint::Own(client.address().to_owned()));
     // Its own endpoint says whose it is.
     let channel = Endpoint::from_shared(format!("http://{}", client.address())).unwrap().connect().await.unwrap();
     let ping = soon("ping", AppEndpointClient::new(channel).ping(v1::PingRequest {})).await.unwrap();

@@ -298,3 +298,64 @@ async fn a_mute_master_that_a_standby_names_may_have_heard_the_request() {
     let error = soon("kill all", client.kill_all()).await.unwrap_err();
     assert!(matches!(error, ClientError::OutcomeUnknown { .. }), "{error:?}");
 }
+
+/// Less than a client waits for the answer of one master: who is answered within it has not waited for the silent one.
+const BEFORE_IT_IS_GIVEN_UP: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn the_successor_of_a_frozen_leader_answers_while_the_question_stands_with_the_old_one() {
+    for knows_the_leader in [true, false] {
+        let store = Store::default();
+        let (one, two) = (FakeMaster::start(&store).await, FakeMaster::start(&store).await);
+        two.follow(Some(one.lead(1)));
+        let masters = masters(&[&one.address, &two.address]).with_deadline(BEFORE_IT_IS_GIVEN_UP);
+        let client = SubmissionClient::new(masters);
+        if knows_the_leader {
+            one.script().replies = [Ok(ClientReply::Ready(true))].into();
+            assert!(soon("ready", client.ready()).await.unwrap());
+            one.script().requests.clear();
+        }
+        one.script().frozen = true;
+        let submitted = tokio::spawn(async move { client.submit(&description()).await });
+        eventually("the frozen one was sent it", || (!one.script().requests.is_empty()).then_some(())).await;
+        two.script().replies = [Ok(ClientReply::Submitted { driver: driver("driver-1") })].into();
+        two.lead(2);
+        assert_eq!(soon("submit", submitted).await.unwrap().unwrap(), driver("driver-1"));
+        let sent = one.script().requests.clone();
+        assert!(matches!(sent.as_slice(), [ClientRequest::SubmitDriver { request: Some(_), .. }]), "{sent:?}");
+        assert_eq!(two.script().requests, sent, "under the same request id, once each");
+        assert_eq!(two.script().turned_away, 0, "not sent to a standby");
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_is_only_slow_is_asked_once_and_its_answer_counts() {
+    let store = Store::default();
+    let (slow, standby) = (FakeMaster::start(&store).await, FakeMaster::start(&store).await);
+    standby.follow(Some(slow.lead(1)));
+    slow.script().silent = true;
+    slow.script().replies = [Ok(ClientReply::KillAllRequested { drivers: 3 })].into();
+    let client = client(&[&slow.address, &standby.address]);
+    let killed = tokio::spawn(async move { client.kill_all().await });
+    eventually("the others are asked for a successor", || (standby.script().asked >= 4).then_some(())).await;
+    slow.script().silent = false;
+    assert_eq!(soon("kill all", killed).await.unwrap().unwrap(), 3);
+    assert_eq!((slow.script().requests.len(), standby.script().turned_away), (1, 0));
+}
+
+#[tokio::test]
+async fn what_a_successor_refuses_the_silent_one_may_have_done() {
+    let store = Store::default();
+    let (one, two) = (FakeMaster::start(&store).await, FakeMaster::start(&store).await);
+    two.follow(Some(one.lead(1)));
+    one.script().frozen = true;
+    let client = client(&[&one.address, &two.address]);
+    let killed = tokio::spawn(async move { client.kill(&driver("d")).await });
+    eventually("the frozen one was sent it", || (!one.script().requests.is_empty()).then_some(())).await;
+    two.script().replies = [Err(Status::permission_denied("not you"))].into();
+    two.lead(2);
+    let error = soon("kill", killed).await.unwrap().unwrap_err();
+    assert!(matches!(error, ClientError::OutcomeUnknown { .. }), "{error:?}");
+    let words = error.to_string();
+    assert!(words.contains(&format!("{}: no answer", one.address)) && words.contains("not you"), "{words}");
+}

@@ -204,7 +204,7 @@ impl Owner {
     }
 
     /// A question to the same master that is still open stands for this one.
-    fn ask_leader(&mut self, address: String, above: Term) {
+    fn ask_leader(&mut self, address: String, above: Option<Term>) {
         self.questions.retain(|_, question| !question.is_finished());
         if self.questions.contains_key(&address) {
             return;

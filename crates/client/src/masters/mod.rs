@@ -2,7 +2,7 @@
 //!
 //! Every request that only the leader may answer goes through [`Masters::call`]. It asks the master that acted last,
 //! else all of them in parallel, follows what standbys say, and goes on until the deadline: a change of leader shows as
-//! a longer answer, not as an error.
+//! a longer answer, not as an error. Where the asked one is silent, the others are watched for a successor.
 
 mod list;
 mod search;
@@ -37,8 +37,13 @@ pub const MASTERS_VARIABLE: &str = "TANIST_MASTERS";
 /// and recovery), with room to spare.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long one master may take for one answer before all are asked anew. A paused leader is passed over after this.
+/// How long one master may take for one answer before all are asked anew.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A master that has said nothing for so long may have a successor, and the others are asked for one while the question
+/// stands with it. Far above the time of a commit, so that hardly any answer of a leader that is well takes so long; well
+/// below that of a change of leader, so that it adds little to it.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long one master may take to say who leads: it has that in memory.
 const LEADER_DEADLINE: Duration = Duration::from_secs(2);
@@ -82,8 +87,9 @@ impl Masters {
 
     /// Puts a request to the leader, whoever that is by then. Never answers [`ClientReply::NotLeading`].
     ///
-    /// After a break the request is sent again: whoever asks for something that must not happen twice gives it a
-    /// request id.
+    /// After a break, and to a successor of a master that is silent, the request is sent again: whoever asks for something
+    /// that must not happen twice gives it a request id. All others are fulfilled by being fulfilled twice while they are
+    /// asked: what was to end, to be forgotten or to be decommissioned is so.
     ///
     /// # Errors
     /// [`ClientError::OutcomeUnknown`] if the request alters something and may have, [`ClientError::NoLeader`] if no

@@ -3,14 +3,18 @@
 //! Here it is also decided whether a request that alters something may have taken effect although nobody said so: it
 //! may as soon as one master was sent it and did not conclusively turn it away.
 
+use std::pin::pin;
 use std::sync::Mutex;
 
-use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
+use tokio::time::{sleep, timeout};
 use tonic::Status;
 
 use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::{ClientReply, ClientRequest, NotLeading};
+use tanist_proto::convert::endpoint::LeaderAnswer;
 use tanist_proto::convert::status::{DriverReport, StatusAnswer, StatusQuestion};
 use tanist_proto::convert::{Call, DecodeError};
 use tanist_proto::limits::MAX_MESSAGE_BYTES;
@@ -18,7 +22,7 @@ use tanist_proto::v1;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 
-use super::{ANSWER_DEADLINE, Masters};
+use super::{ANSWER_DEADLINE, Masters, SILENCE};
 use crate::error::{Attempts, ClientError};
 use crate::net::{is_passing, lock, may_have_acted, status_reason, within};
 use crate::retry;
@@ -44,8 +48,22 @@ struct Record {
     attempts: Attempts,
     /// A master was sent the request and has not conclusively turned it away. Never taken back.
     in_doubt: bool,
-    /// The master that has been sent the request and has not answered yet.
-    under_way: Option<String>,
+}
+
+/// A master has been sent the request and has not answered yet. Whoever gives it up leaves what comes of it in doubt.
+struct UnderWay<'a> {
+    search: &'a Search<'a>,
+    address: &'a str,
+    is_answered: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.search.doubt();
+            self.search.note(self.address, "no answer when the time was up".to_owned());
+        }
+    }
 }
 
 /// Why one try at one master came to nothing.
@@ -55,6 +73,12 @@ enum Failure {
     /// Wherever and however often it is asked.
     Final(ClientError),
 }
+
+/// No other master leads, as far as can be seen.
+struct NobodyElse;
+
+/// What one master says to a request: the answer of a leader, where a standby sends us, or nothing of use.
+type Answer<T> = Result<Result<T, NotLeading>, Failure>;
 
 impl<'a> Search<'a> {
     /// A question of which nothing comes but an answer.
@@ -74,15 +98,8 @@ impl<'a> Search<'a> {
         Fut: Future<Output = Tried<T>>,
     {
         let deadline = self.masters.deadline;
-        if let Ok(outcome) = tokio::time::timeout(deadline, retry::until(deadline, ask)).await {
-            return outcome;
-        }
-        let cut_off = lock(&self.record).under_way.take();
-        if let Some(address) = cut_off {
-            self.doubt();
-            self.note(&address, "no answer when the time was up".to_owned());
-        }
-        Err(self.unanswered())
+        let outcome = timeout(deadline, retry::until(deadline, ask)).await;
+        outcome.unwrap_or_else(|_| Err(self.unanswered()))
     }
 
     /// One try to have the request answered by the leader.
@@ -102,7 +119,7 @@ impl<'a> Search<'a> {
         let ask = |address: String| async move {
             let channel = self.masters.channel(&address).map_err(Failure::Final)?;
             let mut client = SubmissionServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            match self.reply(&address, client.driver_status(v1::DriverStatusRequest::from(question))).await? {
+            match Box::pin(self.reply(&address, client.driver_status(v1::DriverStatusRequest::from(question)))).await? {
                 StatusAnswer::Report(report) => Ok(Ok(report)),
                 StatusAnswer::NotLeading(answer) => Ok(Err(answer)),
             }
@@ -113,7 +130,7 @@ impl<'a> Search<'a> {
     /// One try of a call at the leader, or where a standby says that it is.
     async fn at_the_leader<T, F>(&self, ask: impl Fn(String) -> F) -> Tried<T>
     where
-        F: Future<Output = Result<Result<T, NotLeading>, Failure>>,
+        F: Future<Output = Answer<T>>,
     {
         let known = self.masters.last_leader();
         let Some(mut address) = (match known {
@@ -123,7 +140,10 @@ impl<'a> Search<'a> {
             return Err(self.passing());
         };
         for _ in 0..HINTS_FOLLOWED {
-            let hint = match ask(address.clone()).await {
+            // Boxed, as what it waits for.
+            let (answering, answer) = Box::pin(self.answer_of(&address, &ask)).await;
+            address = answering;
+            let hint = match answer {
                 Ok(Ok(reply)) => {
                     self.masters.remember_leader(Some(&address));
                     return Ok(reply);
@@ -147,6 +167,62 @@ impl<'a> Search<'a> {
             }
         }
         Err(self.passing())
+    }
+
+    /// What this master answers, or another one that leads by now while this one is silent: it may have been paused, or
+    /// cut off, and a successor may have come. The question stands with the silent one all the time, because it may
+    /// only be slow. Two masters at a time are asked at most.
+    async fn answer_of<T, F>(&self, address: &str, ask: &impl Fn(String) -> F) -> (String, Answer<T>)
+    where
+        F: Future<Output = Answer<T>>,
+    {
+        let first = pin!(ask(address.to_owned()));
+        let instead = pin!(async {
+            sleep(SILENCE).await;
+            retry::until(ANSWER_DEADLINE, || self.ask_instead_of(address, ask)).await
+        });
+        match select(first, instead).await {
+            Either::Left((answer, _)) => (address.to_owned(), answer),
+            Either::Right((Ok((leader, answer)), _)) => (leader, answer),
+            Either::Right((Err(NobodyElse), first)) => (address.to_owned(), first.await),
+        }
+    }
+
+    /// One try to have the request answered by another master than the silent one. Only the word of a leader counts:
+    /// what standbys believe is what has led to the silent one.
+    async fn ask_instead_of<T, F>(
+        &self,
+        silent: &str,
+        ask: &impl Fn(String) -> F,
+    ) -> Result<(String, Answer<T>), backoff::Error<NobodyElse>>
+    where
+        F: Future<Output = Answer<T>>,
+    {
+        let nobody = || backoff::Error::transient(NobodyElse);
+        let found = timeout(SILENCE, self.other_leader(silent)).await;
+        let leader = found.ok().flatten().ok_or_else(nobody)?;
+        match ask(leader.clone()).await {
+            answer @ (Ok(Ok(_)) | Err(Failure::Final(_))) => Ok((leader, answer)),
+            Ok(Err(NotLeading { role, leader: named })) => {
+                self.note(&leader, standing(role, named.as_ref()));
+                Err(nobody())
+            }
+            Err(Failure::Passing(reason)) => {
+                self.note(&leader, reason);
+                Err(nobody())
+            }
+        }
+    }
+
+    /// The first other master that says of itself that it leads.
+    async fn other_leader(&self, silent: &str) -> Option<String> {
+        let mut answers = self.survey(|address| address != silent);
+        while let Some((address, answer)) = answers.next().await {
+            if answer.is_ok_and(|answer| answer.role.leads()) {
+                return Some(address.to_owned());
+            }
+        }
+        None
     }
 
     /// One try to learn who leads.
@@ -181,15 +257,34 @@ impl<'a> Search<'a> {
         Err(self.passing())
     }
 
-    /// Asks all masters at once: the first that leads with what it says of itself, else the one named with the highest
-    /// term.
+    /// Asks those of the masters who leads, all at once.
+    fn survey(
+        &self,
+        whom: impl Fn(&str) -> bool,
+    ) -> impl Stream<Item = (&'a str, Result<LeaderAnswer, String>)> + Unpin {
+        let masters = self.masters;
+        let ask = |address: &'a str| async move { (address, masters.ask_who_leads(address).await) };
+        let asked = masters.list.addresses().iter().map(String::as_str).filter(|address| whom(address));
+        asked.map(ask).collect::<FuturesUnordered<_>>()
+    }
+
+    /// Asks all masters: the first that leads with what it says of itself, else the one named with the highest term. Who
+    /// is silent is not waited for once somebody is named.
     async fn find(&self) -> Option<(String, Option<LeaderInfo>)> {
-        let ask = async |address: &'a String| (address, self.masters.ask_who_leads(address).await);
-        let mut answers: FuturesUnordered<_> = self.masters.list.addresses().iter().map(ask).collect();
+        let mut answers = self.survey(|_| true);
+        let mut silence = pin!(sleep(SILENCE));
         let mut named: Option<LeaderInfo> = None;
-        while let Some((address, answer)) = answers.next().await {
+        loop {
+            let (address, answer) = tokio::select! {
+                biased;
+                answer = answers.next() => match answer {
+                    Some(answer) => answer,
+                    None => break,
+                },
+                () = &mut silence, if named.is_some() => break,
+            };
             match answer {
-                Ok(answer) if answer.role.leads() => return Some((address.clone(), answer.leader)),
+                Ok(answer) if answer.role.leads() => return Some((address.to_owned(), answer.leader)),
                 Ok(answer) => {
                     self.note(address, standing(answer.role, answer.leader.as_ref()));
                     named = named.into_iter().chain(answer.leader).max_by_key(|leader| leader.term.rank());
@@ -229,9 +324,9 @@ impl<'a> Search<'a> {
         T: TryFrom<W, Error = DecodeError>,
     {
         let (call_name, address_text) = (self.call, address.to_owned());
-        lock(&self.record).under_way = Some(address.to_owned());
+        let mut under_way = UnderWay { search: self, address, is_answered: false };
         let answer = within(ANSWER_DEADLINE, call).await;
-        lock(&self.record).under_way = None;
+        under_way.is_answered = true;
         if answer.as_ref().is_err_and(may_have_acted) {
             self.doubt();
         }

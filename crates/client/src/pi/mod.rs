@@ -197,6 +197,7 @@ fn description(options: &PiOptions, program: &str, url: &str) -> ApplicationDesc
         default_profile: ResourceProfile {
             id: ProfileId::default(),
             memory: Some(options.executor_memory),
+            overhead: None,
             cores: Some(options.executor_cores),
             resources: Amounts::default(),
         },

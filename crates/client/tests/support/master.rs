@@ -16,6 +16,7 @@ use tanist_core::msg::{
     AppNotice, AppToMaster, ClientReply, ClientRequest, DriverStatus, Fenced, MasterToApp, NotLeading,
     RegisterApplication, RegisteredApplication,
 };
+use tanist_core::tracking::is_answer;
 use tanist_proto::convert::endpoint::{LeaderAnswer, LeaderQuestion};
 use tanist_proto::convert::status::{DriverReport, StatusAnswer};
 use tanist_proto::v1;
@@ -40,8 +41,12 @@ pub struct Script {
     pub replies: VecDeque<Result<ClientReply, Status>>,
     /// Answers to the next questions where a driver stands.
     pub statuses: VecDeque<Option<DriverStatus>>,
-    /// Requests are taken and never answered.
+    /// Requests are taken and not answered as long as this is so.
     pub silent: bool,
+    /// Nor are questions who leads.
+    pub frozen: bool,
+    /// How often it was asked who leads.
+    pub asked: usize,
     pub requests: Vec<ClientRequest>,
     /// Requests answered with `not_leading`.
     pub turned_away: usize,
@@ -155,10 +160,14 @@ impl FakeMaster {
 impl Face {
     async fn ask(&self, request: ClientRequest) -> Result<ClientReply, Status> {
         let answer = self.answer(request);
-        if self.script.lock().unwrap().silent {
-            std::future::pending::<()>().await;
-        }
+        self.while_it_is(|script| script.silent || script.frozen).await;
         answer
+    }
+
+    async fn while_it_is(&self, so: fn(&Script) -> bool) {
+        while so(&self.script.lock().unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn wish(&self, words: String) -> Result<Answer, Status> {
@@ -210,6 +219,8 @@ impl Face {
 #[tonic::async_trait]
 impl OperatorService for Face {
     async fn get_leader(&self, _: Request<v1::GetLeaderRequest>) -> Result<Response<v1::LeaderReply>, Status> {
+        self.script.lock().unwrap().asked += 1;
+        self.while_it_is(|script| script.frozen).await;
         let script = self.script.lock().unwrap();
         let answer = LeaderAnswer {
             role: script.role,
@@ -228,7 +239,7 @@ impl OperatorService for Face {
             tokio::pin!(news);
             news.as_mut().enable();
             let leader = self.script.lock().unwrap().leader.clone();
-            match leader.filter(|leader| leader.term.rank() > above.rank()) {
+            match leader.filter(|leader| is_answer(leader, None, above.as_ref())) {
                 Some(leader) => return Ok(Response::new((&leader).into())),
                 None => news.await,
             }
