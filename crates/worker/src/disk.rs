@@ -15,7 +15,8 @@ use crate::runner::host::free_disk;
 /// How often: a full disk is noticed before much has been placed on it.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-const BYTES_PER_MIB: u64 = 1024 * 1024;
+/// The operating system counts in bytes.
+pub(crate) const BYTES_PER_MIB: u64 = 1024 * 1024;
 
 /// Measures until the loop has ended; the first time at once.
 pub(crate) async fn watch(work_dir: PathBuf, handle: WorkerHandle) {

@@ -19,6 +19,7 @@ use tanist_core::time::{Mono, Now, Wall};
 use tanist_core::tracking;
 use tanist_core::worker::{Effect, Event, Worker};
 
+use crate::board::Board;
 use crate::cleaner::Cleaner;
 use crate::error::WorkerError;
 use crate::handle::Input;
@@ -59,6 +60,7 @@ pub(crate) struct Hands {
     pub(crate) cleaner: Cleaner,
     pub(crate) state: Arc<StateDir>,
     pub(crate) timers: Timers,
+    pub(crate) board: Arc<Board>,
 }
 
 /// What is left of a loop that has ended, to be closed after the endpoint.
@@ -97,8 +99,11 @@ impl EventLoop {
                 Ok(()) = self.stops.changed() => self.stop().await?,
                 // What was heard comes before alarms: an answer that is there already was not late.
                 _ = self.inbox.recv_many(&mut inputs, INPUTS_PER_TURN) => {}
+                // Readers come last; what is below looks after their wish anyway.
+                () = self.hands.board.asked() => {}
                 () = sleep(pause) => {}
             }
+            self.hands.board.turn();
             for input in inputs.drain(..) {
                 self.hear(input).await?;
             }
@@ -106,6 +111,7 @@ impl EventLoop {
             while let Some(timer) = self.hands.timers.due(now) {
                 self.handle(Event::Timer(timer)).await?;
             }
+            self.hands.board.show_if_wanted(|| self.machine.view(wall()));
         }
     }
 
@@ -181,6 +187,13 @@ impl EventLoop {
 
     /// Makes a term durable, however long it takes: nothing may be done under it before. What runs goes on meanwhile.
     async fn save(&mut self, term: Term, cluster: ClusterId) -> Result<(), WorkerError> {
+        self.hands.board.save(true);
+        let saved = self.save_at_last(term, cluster).await;
+        self.hands.board.save(false);
+        saved
+    }
+
+    async fn save_at_last(&mut self, term: Term, cluster: ClusterId) -> Result<(), WorkerError> {
         let mut pauses = ExponentialBackoff {
             initial_interval: SAVE_AGAIN_FIRST,
             current_interval: SAVE_AGAIN_FIRST,
@@ -208,7 +221,7 @@ impl EventLoop {
 }
 
 /// The clock that decisions are made by.
-fn mono() -> Mono {
+pub(crate) fn mono() -> Mono {
     Mono(boottime_ms())
 }
 

@@ -81,7 +81,7 @@ impl Links {
     }
 
     /// Asks a master who leads above this term. A question to it that is still open stands for this one.
-    pub(crate) fn ask_leader(&mut self, address: String, above: Term) {
+    pub(crate) fn ask_leader(&mut self, address: String, above: Option<Term>) {
         self.questions.retain(|_, question| !question.is_finished());
         if !self.questions.contains_key(&address) {
             let question = tokio::spawn(ask(address.clone(), above, self.lines.clone(), self.handle.clone()));
@@ -100,7 +100,7 @@ impl Links {
 }
 
 /// Waits for the answer as long as the connection stands.
-async fn ask(address: String, above: Term, lines: Lines, handle: WorkerHandle) {
+async fn ask(address: String, above: Option<Term>, lines: Lines, handle: WorkerHandle) {
     let asked = async {
         let mut client = OperatorServiceClient::new(lines.to(&address)?);
         let question = LeaderQuestion { above, asker: handle.identity() };

@@ -1,8 +1,8 @@
 //! What a worker process is started with.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_core::ids::{IdPattern, Incarnation, InvalidId, PatternArg, WorkerId, time_stamp};
@@ -10,18 +10,19 @@ use tanist_core::model::Addresses;
 use tanist_core::time::Wall;
 use tanist_core::tracking::TrackingConfig;
 use tanist_core::units::{Cores, Memory};
-use tanist_core::worker::{WorkerConfig, WorkerIdentity};
+use tanist_core::worker::{SslSettings, WorkerConfig, WorkerIdentity};
+use tanist_spark::auth::Auth;
+use tokio_rustls::rustls::ServerConfig;
 
+use crate::disk::BYTES_PER_MIB;
 use crate::error::WorkerError;
+use crate::homes::Homes;
 use crate::runner::RunnerError;
 use crate::runner::artifact::FetchLimits;
 use crate::runner::host::{detect_cores, detect_memory};
 use crate::runner::logs::Rolling;
 use crate::runner::process::KeeperProgram;
 use crate::runner::resources::{self, ResourceRequest, SCRIPT_TIME_OUT};
-
-/// The operating system counts memory in bytes.
-const BYTES_PER_MIB: u64 = 1024 * 1024;
 
 /// Settings of one worker process; [`WorkerOptions::new`] has the defaults.
 #[derive(Debug, Clone)]
@@ -44,7 +45,16 @@ pub struct WorkerOptions {
     pub offer: Offer,
     /// Rolling of executors' logs (LOG-01); `None` = they do not roll. Those of drivers never do.
     pub rolling: Option<Rolling>,
-    /// How long and how much the fetching of a driver's file may take.
+    /// Where Spark is installed, for its programs (CMD-01).
+    pub homes: Homes,
+    /// Whether applications of Spark may run something else than Spark's own executors.
+    pub any_executor_class: bool,
+    /// What programs of Spark must know to be let in, and are given to know (SE-01); `None` = nothing.
+    pub auth: Option<Arc<Auth>>,
+    /// How they speak TLS; `None` = they do not.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// How long and how much the fetching of a driver's file may take; what it must leave free is
+    /// [`Behaviour::disk_floor`].
     pub fetch: FetchLimits,
     /// What stands between this process and the programs it starts.
     pub keeper: KeeperProgram,
@@ -92,7 +102,7 @@ pub struct Behaviour {
     pub cleanup_ttl: Duration,
     pub disk_floor: Memory,
     pub decommission_enabled: bool,
-    pub ssl_settings: BTreeMap<String, String>,
+    pub ssl_settings: SslSettings,
     pub reverse_proxy_url: Option<String>,
 }
 
@@ -110,7 +120,7 @@ impl Default for Behaviour {
             cleanup_ttl: Duration::from_hours(7 * 24),
             disk_floor: Memory::ZERO,
             decommission_enabled: false,
-            ssl_settings: BTreeMap::new(),
+            ssl_settings: SslSettings::default(),
             reverse_proxy_url: None,
         }
     }
@@ -151,6 +161,10 @@ impl WorkerOptions {
             local_dirs: vec![env::temp_dir()],
             offer: Offer::default(),
             rolling: None,
+            homes: Homes::default(),
+            any_executor_class: false,
+            auth: None,
+            tls: None,
             fetch: FetchLimits::default(),
             keeper: KeeperProgram::this_binary(),
             behaviour: Behaviour::default(),
@@ -170,10 +184,13 @@ impl WorkerOptions {
             ("local directories", text("").filter(|_| self.local_dirs.is_empty()), "paths, at least one"),
         ];
         let dirs = self.local_dirs.iter().map(|dir| ("local directory", dir));
-        let dirs = dirs.chain([("work directory", &self.work_dir)]).map(|(field, dir)| {
-            let not_text = dir.to_str().is_none().then(|| dir.to_string_lossy().into_owned());
-            (field, not_text, "a path in UTF-8, since programs are told it")
-        });
+        let dirs = dirs.chain([("work directory", &self.work_dir)]);
+        let dirs = dirs
+            .chain(self.homes.usual.iter().chain(self.homes.by_family.values()).map(|home| ("Spark home", home)))
+            .map(|(field, dir)| {
+                let not_text = dir.to_str().is_none().then(|| dir.to_string_lossy().into_owned());
+                (field, not_text, "a path in UTF-8, since programs are told it")
+            });
         match checks.into_iter().chain(dirs).find_map(|(field, value, allowed)| Some((field, value?, allowed))) {
             Some((field, value, allowed)) => Err(WorkerError::Invalid { field, value, allowed }),
             None => Ok(()),

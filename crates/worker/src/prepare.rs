@@ -20,12 +20,11 @@ pub(crate) async fn prepare(place: &Place, limits: &FetchLimits, what: &What) ->
     match what {
         What::Driver { driver, description, resources, .. } => {
             let dir = driver_dir(place, driver).await?;
-            let fetched = match &description.artifact {
-                Some(location) => Some(artifact::fetch(location, &dir, limits).await?),
-                None => None,
-            };
-            let resources_file = resources_file(&dir, ResourceUser::Driver, driver.as_str(), resources).await?;
-            Ok(Ready { artifact: fetched.map(text), resources_file, scratch: Vec::new() })
+            let ready = fill_driver_dir(&dir, limits, driver, description.artifact.as_deref(), resources).await;
+            if ready.is_err() {
+                remove_unused(place, driver).await;
+            }
+            ready
         }
         What::Executor { executor, resources, .. } => {
             let scratch = place.scratch(&executor.app).await?;
@@ -34,6 +33,31 @@ pub(crate) async fn prepare(place: &Place, limits: &FetchLimits, what: &What) ->
                 resources_file(&dir, ResourceUser::Executor, &executor.id.to_string(), resources).await?;
             Ok(Ready { artifact: None, resources_file, scratch: scratch.into_iter().map(text).collect() })
         }
+    }
+}
+
+async fn fill_driver_dir(
+    dir: &Path,
+    limits: &FetchLimits,
+    driver: &DriverId,
+    artifact: Option<&str>,
+    resources: &Addresses,
+) -> Result<Ready, RunnerError> {
+    let fetched = match artifact {
+        Some(location) => Some(artifact::fetch(location, dir, limits).await?),
+        None => None,
+    };
+    let resources_file = resources_file(dir, ResourceUser::Driver, driver.as_str(), resources).await?;
+    Ok(Ready { artifact: fetched.map(text), resources_file, scratch: Vec::new() })
+}
+
+/// Nothing is left of a driver that never had anything here.
+async fn remove_unused(place: &Place, driver: &DriverId) {
+    let (work, id) = (place.work.clone(), driver.to_string());
+    let root = place.work.root();
+    let removed = blocking("remove an unused directory in", root, move || work.remove_unused_driver_dir(&id)).await;
+    if let Err(error) = removed {
+        tracing::warn!(%driver, %error, "unused directory is left");
     }
 }
 

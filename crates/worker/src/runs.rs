@@ -12,10 +12,11 @@ use tanist_core::worker::{Event, Launch, RunId, What};
 use crate::handle::WorkerHandle;
 use crate::launch::{Surroundings, keeper_limit, process_spec};
 use crate::live::{Live, LiveRun};
-use crate::place::Place;
+use crate::place::{Place, blocking};
 use crate::prepare::prepare;
+use crate::runner::RunnerError;
 use crate::runner::artifact::FetchLimits;
-use crate::runner::process::{KeeperProgram, Limit, Process, ProcessSpec};
+use crate::runner::process::{KeeperProgram, Limit, Process};
 
 /// What every run needs.
 #[derive(Debug)]
@@ -82,11 +83,9 @@ impl Runs {
     /// Starts the run's process.
     pub(crate) fn spawn(&mut self, run: RunId, launch: Launch) {
         let Some(known) = self.runs.get_mut(&run) else { return };
-        let dir = self.workshop.place.run_dir(&known.what);
-        let spec = process_spec(&known.what, launch, &dir, &self.workshop.around);
         known.reins = Reins::default();
-        let keeper = self.workshop.keeper.clone();
-        let task = tokio::spawn(see_through(run, spec, keeper, known.reins.clone(), self.handle.clone()));
+        let process = begin(Arc::clone(&self.workshop), known.what.clone(), launch);
+        let task = tokio::spawn(see_through(run, process, known.reins.clone(), self.handle.clone()));
         known.task = AbortOnDropHandle::new(task);
     }
 
@@ -117,15 +116,33 @@ impl Runs {
     }
 }
 
-/// Starts a process, passes signals on, and tells of its beginning and end.
-async fn see_through(run: RunId, spec: ProcessSpec, keeper: KeeperProgram, reins: Reins, handle: WorkerHandle) {
+/// Starts the process of a run.
+async fn begin(workshop: Arc<Workshop>, what: What, launch: Launch) -> Result<Process, RunnerError> {
+    let (keeper, dir) = (workshop.keeper.clone(), workshop.place.run_dir(&what));
+    let cwd = dir.clone();
+    let spec =
+        blocking("make ready to start a program in", &cwd, move || process_spec(&what, launch, &dir, &workshop.around));
+    Process::start(&spec.await?, &keeper).await
+}
+
+/// Waits for a process to start, passes signals on, and tells of its beginning and end.
+async fn see_through(
+    run: RunId,
+    process: impl Future<Output = Result<Process, RunnerError>>,
+    reins: Reins,
+    handle: WorkerHandle,
+) {
     // What was told before this begins counts as news, too.
     let mut limits = reins.limit.subscribe();
     limits.mark_changed();
-    let mut process = match Process::start(&spec, &keeper).await {
+    let mut process = match process.await {
         Ok(process) => process,
         Err(error) => {
-            handle.tell(Event::StartFailed { run, message: error.to_string() }).await;
+            let message = error.to_string();
+            let is_for_good = error.is_for_good();
+            let event =
+                if is_for_good { Event::Unsuited { run, message } } else { Event::StartFailed { run, message } };
+            handle.tell(event).await;
             return;
         }
     };

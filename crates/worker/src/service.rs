@@ -7,8 +7,9 @@ use std::time::Duration;
 use rustix::process::Signal as Number;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,22 +17,27 @@ use tanist_core::ids::{ClusterId, Incarnation, Term};
 use tanist_core::time::Wall;
 use tanist_core::units::Memory;
 use tanist_core::worker::Worker;
+use tanist_web::{Face, Limits, answer};
 
+use crate::board::Board;
 use crate::cleaner::Cleaner;
 use crate::disk;
 use crate::endpoint;
 use crate::error::WorkerError;
-use crate::event_loop::{Ended, EventLoop, Hands, wall};
+use crate::event_loop::{Ended, EventLoop, Hands, mono, wall};
 use crate::handle::WorkerHandle;
+use crate::http::{self, Pages};
 use crate::launch::Surroundings;
 use crate::links::Links;
 use crate::live::Live;
 use crate::log_stream::Logs;
 use crate::options::{WorkerOptions, random};
 use crate::place::Place;
+use crate::runner::artifact::FetchLimits;
 use crate::runs::{Runs, Workshop};
 use crate::state_dir::StateDir;
 use crate::timers::Timers;
+use crate::watchers::{self, Door};
 
 /// How long open calls may take to end once the worker has stopped.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
@@ -45,6 +51,21 @@ pub struct Exit {
     pub why: String,
 }
 
+/// Where a worker is reached.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Its gRPC endpoint.
+    pub endpoint: TcpListener,
+    /// Its web pages; none = it has none.
+    pub web: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(endpoint: TcpListener) -> Self {
+        Self { endpoint, web: None }
+    }
+}
+
 /// Runs a worker until it has stopped: because of `shutdown`, which ends everything that runs here first (WL-10), or
 /// because it gives up. `ready` is called once it listens and looks for a master.
 ///
@@ -54,11 +75,12 @@ pub struct Exit {
 /// Why it could not start, looked at in the order of WR-02 (settings, work directory, resources, listener), or go on.
 pub async fn run(
     options: WorkerOptions,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     ready: impl FnOnce(&WorkerHandle),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Exit, WorkerError> {
     options.check()?;
+    let Listeners { endpoint: listener, web } = listeners.into();
     let started_at = wall();
     let (place, state, heard, incarnation) = open_work_dir(&options, started_at).await?;
     let resources = options.find_resources().await.map_err(WorkerError::Resources)?;
@@ -75,17 +97,21 @@ pub async fn run(
         worker = %handle.id(), address = handle.address(), %bound, work_dir = %place.work.root().display(),
         cores = %config.cores, memory = %config.memory, resources = ?config.resources.iter().collect::<Vec<_>>(), "worker started"
     );
+    let board = Arc::new(Board::new(mono));
     let hands = Hands {
         links: Links::new(handle.clone()),
         runs: Runs::new(workshop(&options, &handle, &place), handle.clone(), live),
         cleaner: Cleaner::new(Arc::clone(&place), handle.clone()),
         state,
         timers: Timers::default(),
+        board: board.clone(),
     };
     let _disk = (config.disk_floor > Memory::ZERO)
         .then(|| AbortOnDropHandle::new(tokio::spawn(disk::watch(place.work.root().to_owned(), handle.clone()))));
-    let mut serving = AbortOnDropHandle::new(tokio::spawn(endpoint::serve(listener, handle.clone(), logs)));
+    let door = Door { auth: options.auth.clone(), tls: options.tls.clone().map(TlsAcceptor::from) };
+    let mut serving = AbortOnDropHandle::new(tokio::spawn(endpoint::serve(listener, handle.clone(), logs, door)));
     let event_loop = EventLoop::new(Worker::new(config, random()), inbox, stops, hands);
+    let mut showing = web.map(|web| show(web, Pages::new(board, place), &stopping));
     let mut looping = AbortOnDropHandle::new(tokio::spawn(event_loop.run()));
     // Whatever ends this function ends the listening.
     let stopping = stopping.drop_guard();
@@ -105,6 +131,7 @@ pub async fn run(
                     Err(source) => WorkerError::Panicked { task: "gRPC server", source },
                 });
             }
+            source = died(&mut showing) => return Err(WorkerError::Panicked { task: "HTTP server", source }),
             () = &mut shutdown, if !told => {
                 told = true;
                 handle.stop();
@@ -113,15 +140,47 @@ pub async fn run(
         }
     };
     drop(stopping);
-    if timeout(DRAIN_DEADLINE, &mut serving).await.is_err() {
-        tracing::debug!("open calls did not end in time: cut");
-    }
+    drain(serving, showing).await;
     let Ended { exit, links, cleaner } =
         ended.map_err(|source| WorkerError::Panicked { task: "event loop", source })??;
     // After the endpoint: a master that sees its session end finds out at once that nobody listens here any more.
     links.finish().await;
     cleaner.finish().await;
     Ok(exit)
+}
+
+/// Serves the web pages until the worker stops.
+fn show(listener: TcpListener, pages: Pages, stopping: &CancellationToken) -> AbortOnDropHandle<()> {
+    let face = Face {
+        name: "web",
+        router: http::router(pages),
+        error: Arc::new(|status, why| answer::plain(status, why.to_owned())),
+        key: None,
+        limits: Limits::default(),
+    };
+    AbortOnDropHandle::new(tokio::spawn(tanist_web::serve(listener, face, stopping.clone())))
+}
+
+/// Waits for a task that goes on for as long as the worker to have died.
+async fn died(task: &mut Option<AbortOnDropHandle<()>>) -> JoinError {
+    if let Some(Err(error)) = async { Some(task.as_mut()?.await) }.await {
+        return error;
+    }
+    // There is none, or the worker stops.
+    *task = None;
+    std::future::pending().await
+}
+
+/// Lets open calls and requests end, for a while. How is of no interest any more.
+async fn drain<T>(serving: AbortOnDropHandle<T>, showing: Option<AbortOnDropHandle<()>>) {
+    let showing = async {
+        if let Some(showing) = showing {
+            let _ = showing.await;
+        }
+    };
+    if timeout(DRAIN_DEADLINE, async { tokio::join!(serving, showing) }).await.is_err() {
+        tracing::debug!("open calls and requests did not end in time: cut");
+    }
 }
 
 /// Opens the work directory, takes it for this process alone, and reads what an earlier process has left there.
@@ -141,14 +200,20 @@ async fn open_work_dir(
 }
 
 fn workshop(options: &WorkerOptions, handle: &WorkerHandle, place: &Arc<Place>) -> Workshop {
+    let keep_free = options.behaviour.disk_floor.as_bytes();
     Workshop {
         place: Arc::clone(place),
-        fetch: options.fetch.clone(),
+        fetch: FetchLimits { keep_free, ..options.fetch.clone() },
         keeper: options.keeper.clone(),
         around: Surroundings {
             masters: options.tracking.masters.clone(),
-            worker_url: format!("spark://Worker@{}", handle.address()),
+            worker_url: format!("spark://{}@{}", watchers::ENDPOINT, handle.address()),
             rolling: options.rolling.clone(),
+            homes: options.homes.clone(),
+            any_executor_class: options.any_executor_class,
+            auth: options.auth.clone(),
+            tls: options.tls.is_some(),
+            ssl: options.behaviour.ssl_settings.clone(),
         },
     }
 }

@@ -3,18 +3,22 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use rustix::fs::OFlags;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::{RunnerError, download, workdir::check_name};
+use super::{RunnerError, download, host::free_disk, workdir::check_name};
 
 /// Everybody may read and run a fetched file (DRN-02).
 const MODE: u32 = 0o755;
+
+/// How much is written before it is looked again how much room is left.
+pub(super) const STEP_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long and how much a fetch may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct FetchLimits {
     pub retry_for: Duration,
     /// Size of the file, in bytes.
     pub max_bytes: u64,
+    /// Bytes that must stay free where it is written.
+    pub keep_free: u64,
 }
 
 impl Default for FetchLimits {
@@ -36,6 +42,7 @@ impl Default for FetchLimits {
             idle: Duration::from_mins(1),
             retry_for: Duration::from_mins(1),
             max_bytes: 4 * 1024 * 1024 * 1024,
+            keep_free: 0,
         }
     }
 }
@@ -63,9 +70,9 @@ pub async fn fetch(location: &str, dir: &Path, limits: &FetchLimits) -> Result<P
     let unfinished = Unfinished(dir.join(format!(".fetch-{}", Uuid::new_v4())));
     match source {
         Location::Path(path) => {
-            let (to, max_bytes) = (unfinished.0.clone(), limits.max_bytes);
+            let (to, limits) = (unfinished.0.clone(), limits.clone());
             let named = path.clone();
-            spawn_blocking(move || copy(&path, &to, max_bytes))
+            spawn_blocking(move || copy(&path, &to, &limits))
                 .await
                 .map_err(|error| RunnerError::io("copy", &named, error.into()))??;
         }
@@ -152,19 +159,52 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn copy(from: &Path, to: &Path, max_bytes: u64) -> Result<(), RunnerError> {
+impl FetchLimits {
+    /// Whether a file of so many bytes is allowed at all.
+    pub(super) fn check_size(&self, location: &str, bytes: u64) -> Result<(), RunnerError> {
+        let too_large = RunnerError::TooLarge { location: location.to_owned(), limit: self.max_bytes };
+        if bytes > self.max_bytes { Err(too_large) } else { Ok(()) }
+    }
+
+    /// Whether there is room for so many bytes more in `dir`. Blocks.
+    pub(super) fn check_room(&self, location: &str, dir: &Path, bytes: u64) -> Result<(), RunnerError> {
+        if self.keep_free == 0 {
+            return Ok(());
+        }
+        let free = free_disk(dir)?;
+        if free.saturating_sub(bytes) >= self.keep_free {
+            return Ok(());
+        }
+        let (location, dir, keep_free) = (location.to_owned(), dir.to_owned(), self.keep_free);
+        Err(RunnerError::NoRoom { location, dir, bytes, free, keep_free })
+    }
+}
+
+fn copy(from: &Path, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError> {
     let read_error = |source| RunnerError::io("read file to fetch", from, source);
-    let source = File::open(from).map_err(read_error)?;
-    if !source.metadata().map_err(read_error)?.is_file() {
+    // Whoever opens a pipe would wait for its other end.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let source = File::options().read(true).custom_flags(nonblocking).open(from).map_err(read_error)?;
+    let metadata = source.metadata().map_err(read_error)?;
+    if !metadata.is_file() {
         return Err(read_error(io::Error::other("it is not a plain file")));
     }
+    let (location, dir) = (from.display().to_string(), to.parent().unwrap_or(to));
+    limits.check_size(&location, metadata.len())?;
+    limits.check_room(&location, dir, metadata.len())?;
     let write_error = |source| RunnerError::io("write fetched file", to, source);
     let mut target = File::create_new(to).map_err(write_error)?;
-    let copied = io::copy(&mut source.take(max_bytes.saturating_add(1)), &mut target).map_err(write_error)?;
-    if copied > max_bytes {
-        return Err(RunnerError::TooLarge { location: from.display().to_string(), limit: max_bytes });
+    let mut copied = 0;
+    loop {
+        let step = io::copy(&mut (&source).take(STEP_BYTES), &mut target).map_err(write_error)?;
+        if step == 0 {
+            return Ok(());
+        }
+        // It may grow while it is read, and others write to the same disk.
+        copied += step;
+        limits.check_size(&location, copied)?;
+        limits.check_room(&location, dir, 0)?;
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ fn limits() -> FetchLimits {
         idle: Duration::from_secs(5),
         retry_for: Duration::ZERO,
         max_bytes: 100,
+        keep_free: 0,
     }
 }
 
@@ -157,6 +158,40 @@ async fn missing_or_odd_files_are_named() {
     fs::write(&large, vec![0; 101]).unwrap();
     let error = failure(large.to_str().unwrap(), &limits()).await;
     assert!(error.contains("limit of 100 bytes"), "{error}");
+}
+
+/// Whoever opens a pipe waits until somebody opens its other end: a fetch would never end.
+#[tokio::test]
+async fn a_pipe_is_refused_and_not_waited_for() {
+    let from = dir();
+    let pipe = from.path().join("pipe.jar");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let fetched =
+        tokio::time::timeout(Duration::from_secs(30), async { failure(pipe.to_str().unwrap(), &limits()).await });
+    let error = fetched.await.unwrap_or_else(|_| {
+        // Lets the copy go on, so that the test can end.
+        drop(fs::OpenOptions::new().write(true).open(&pipe));
+        panic!("the fetch waits for the pipe")
+    });
+    assert!(error.contains("not a plain file") && error.contains("pipe.jar"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_would_go_below_the_floor_is_refused_and_nothing_is_left() {
+    let from = dir();
+    let file = from.path().join("app.jar");
+    fs::write(&file, "content").unwrap();
+    let above = FetchLimits { keep_free: u64::MAX, ..limits() };
+    let server = Server::new(&[ok("content")]);
+    for location in [file.display().to_string(), server.url("/app.jar")] {
+        let error = failure(&location, &above).await;
+        for part in [location.as_str(), "7 more bytes", &u64::MAX.to_string(), "free"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    assert_eq!(server.asked().len(), 1, "it is not tried again");
+    let below = FetchLimits { keep_free: 1, ..limits() };
+    assert!(fetch(file.to_str().unwrap(), dir().path(), &below).await.is_ok());
 }
 
 #[tokio::test]

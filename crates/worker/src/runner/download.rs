@@ -10,10 +10,13 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
+use tokio::{fs::File, io::AsyncWriteExt as _, task::spawn_blocking, time::timeout};
 use tonic::codegen::http::{Response, Uri};
 
-use super::{RunnerError, artifact::FetchLimits};
+use super::{
+    RunnerError,
+    artifact::{FetchLimits, STEP_BYTES},
+};
 
 /// Redirects followed before the chain counts as endless.
 const MAX_REDIRECTS: usize = 5;
@@ -102,25 +105,38 @@ async fn get(url: &str, limits: &FetchLimits) -> Attempt<Response<Body>> {
 }
 
 async fn save(response: Response<Body>, url: &str, to: &Path, limits: &FetchLimits) -> Attempt<()> {
-    let too_large = || {
-        let location = without_secrets(url);
-        backoff::Error::permanent(RunnerError::TooLarge { location, limit: limits.max_bytes })
-    };
+    let location = without_secrets(url);
     let write_error = |error: io::Error| backoff::Error::permanent(RunnerError::io("write fetched file", to, error));
+    let announced = response.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced: u64 = announced.unwrap_or_default();
+    limits.check_size(&location, announced).map_err(backoff::Error::permanent)?;
+    check_room(&location, to, limits, announced).await?;
     let mut body = response.into_body();
     // Overwrites what an earlier attempt left.
     let mut file = File::create(to).await.map_err(write_error)?;
-    let mut received: u64 = 0;
+    let (mut received, mut look_again_at): (u64, u64) = (0, STEP_BYTES);
     while let Some(frame) = timeout(limits.idle, body.frame()).await.map_err(|_| idle(url, limits))? {
         let frame = frame.map_err(|problem| broken(url, problem))?;
         let Some(data) = frame.data_ref() else { continue };
         received += data.len() as u64;
-        if received > limits.max_bytes {
-            return Err(too_large());
-        }
+        limits.check_size(&location, received).map_err(backoff::Error::permanent)?;
         file.write_all(data).await.map_err(write_error)?;
+        if received >= look_again_at {
+            look_again_at = received + STEP_BYTES;
+            check_room(&location, to, limits, 0).await?;
+        }
     }
     file.flush().await.map_err(write_error)
+}
+
+/// [`FetchLimits::check_room`] on a thread that may wait for the disk.
+async fn check_room(location: &str, to: &Path, limits: &FetchLimits, bytes: u64) -> Attempt<()> {
+    let (location, dir, limits) = (location.to_owned(), to.parent().unwrap_or(to).to_owned(), limits.clone());
+    let died = dir.clone();
+    spawn_blocking(move || limits.check_room(&location, &dir, bytes))
+        .await
+        .unwrap_or_else(|error| Err(RunnerError::io("read the free space of", &died, error.into())))
+        .map_err(backoff::Error::permanent)
 }
 
 fn idle(url: &str, limits: &FetchLimits) -> backoff::Error<RunnerError> {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::wire::StartFailure;
+use crate::homes::InvalidFamily;
 
 /// Any failure of the runner.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,84 @@ pub enum RunnerError {
     /// The program was not started.
     #[error(transparent)]
     Start(#[from] StartFailure),
+    /// A Java program, and no Java on this host (CMD-01).
+    #[error(
+        "cannot start Java program {main_class}: no Java, tried {tried:?}; set JAVA_HOME in the environment of this worker or of the program, or put java into PATH"
+    )]
+    NoJava {
+        /// The program's main class.
+        main_class: String,
+        /// Where it was looked for.
+        tried: String,
+    },
+    /// A Java program, and no Spark on this host (CMD-01).
+    #[error(
+        "cannot start Java program {main_class}: no Spark on this worker's host ({}); set spark.homes or worker.spark_home, or SPARK_HOME in the worker's environment, to a directory that has Spark's jars in its directory jars",
+        home.as_ref().map_or_else(|| "none is set".to_owned(), |home| format!("there is no directory {}", home.join("jars").display()))
+    )]
+    NoSpark {
+        /// The program's main class.
+        main_class: String,
+        /// As set.
+        home: Option<PathBuf>,
+    },
+    /// A program of another release of Spark than there are on this host.
+    #[error(
+        "cannot start Java program {main_class}: it runs with Spark {wanted}, and this worker's host has {installed}; set the directory of such a release in spark.homes"
+    )]
+    OtherSpark {
+        /// The program's main class.
+        main_class: String,
+        /// Families of releases, any of which would do.
+        wanted: String,
+        /// What there is, and where.
+        installed: String,
+    },
+    /// A program that does not tell which of several installations it runs with.
+    #[error(
+        "cannot start Java program {main_class}: it may be of any of several releases of Spark on this worker's host: {fitting}; name one of these directories in spark.executorEnv.SPARK_HOME, or make one of them worker.spark_home"
+    )]
+    SeveralSparks {
+        /// The program's main class.
+        main_class: String,
+        /// Releases and directories.
+        fitting: String,
+    },
+    /// A program that would end at once, because this worker does not let it watch.
+    #[error(
+        "cannot start Java program {main_class}: it watches this worker, which {worker}, and ends when it is not let in; set {property} = {wanted} for it"
+    )]
+    NotLetIn {
+        /// The program's main class.
+        main_class: String,
+        /// What the worker does.
+        worker: &'static str,
+        /// What the program must know.
+        property: &'static str,
+        /// As what.
+        wanted: bool,
+    },
+    /// A program of a release that is none.
+    #[error(
+        "cannot start Java program {main_class}: {value:?} is not allowed for its release, but only {}",
+        InvalidFamily
+    )]
+    NoRelease {
+        /// The program's main class.
+        main_class: String,
+        /// As told.
+        value: String,
+    },
+    /// An application's own program in place of Spark's executor.
+    #[error(
+        "cannot start {main_class} as an executor of Spark: only {allowed} is, unless spark.any_executor_class = true on this worker"
+    )]
+    OtherExecutor {
+        /// The program's main class.
+        main_class: String,
+        /// What it must be.
+        allowed: &'static str,
+    },
     /// The keeper, our own binary, could not be started.
     #[error("cannot start keeper {}: {source}", binary.display())]
     Keeper {
@@ -129,6 +208,24 @@ pub enum RunnerError {
         limit: u64,
     },
 
+    /// A file for which there is no room.
+    #[error(
+        "cannot fetch {location}: {bytes} more bytes would leave less than {keep_free} free in {}, where {free} are",
+        dir.display()
+    )]
+    NoRoom {
+        /// The location, without credentials.
+        location: String,
+        /// Where it was to go.
+        dir: PathBuf,
+        /// How many bytes were to be written next.
+        bytes: u64,
+        /// How many bytes are free.
+        free: u64,
+        /// How many must stay so.
+        keep_free: u64,
+    },
+
     /// A resources file that does not parse.
     #[error(
         "resources file {} is not a list of {{\"id\":{{\"componentName\":…,\"resourceName\":…}},\"addresses\":[…]}}: {source}",
@@ -211,6 +308,19 @@ pub enum ScriptProblem {
 }
 
 impl RunnerError {
+    /// Whether it is the same again however often it is tried, until this host is set up in another way.
+    pub(crate) fn is_for_good(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSpark { home: None, .. }
+                | Self::OtherSpark { .. }
+                | Self::SeveralSparks { .. }
+                | Self::NotLetIn { .. }
+                | Self::NoRelease { .. }
+                | Self::OtherExecutor { .. }
+        )
+    }
+
     pub(super) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { operation, path: path.to_owned(), source }
     }

@@ -27,6 +27,16 @@ pub use super::wire::Limit;
 /// somebody may count on the end; long enough for a loaded host.
 const KEEPER_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Settings of the worker with secrets in them, which no program inherits: ours, and those of Spark that are understood and
+/// may have them in an option.
+pub const KEPT_BACK: [&str; 5] = [
+    "TANIST_WORKER_SSL_SETTINGS",
+    "TANIST_AUTH_SECRET",
+    "SPARK_MASTER_OPTS",
+    "SPARK_WORKER_OPTS",
+    "SPARK_DAEMON_JAVA_OPTS",
+];
+
 /// SIGKILL on Linux.
 const KILL_NUMBER: i32 = 9;
 
@@ -56,7 +66,8 @@ pub struct ProcessSpec {
     pub args: Vec<String>,
     /// Variables set for it; `TANIST_PROCESS` is added, by which its descendants are recognised.
     pub env: BTreeMap<String, String>,
-    /// Whether `env` is all it gets; otherwise it is laid over the worker's own environment (DRN-04, ERN-03).
+    /// Whether `env` is all it gets; otherwise it is laid over the worker's own environment (DRN-04, ERN-03), in which
+    /// [`KEPT_BACK`] are left out.
     pub clear_env: bool,
     /// Its working directory, which must exist.
     pub cwd: PathBuf,
@@ -108,7 +119,11 @@ impl Process {
         let mut order = serde_json::to_vec(&keeper_spec(spec, keeper, &mark))
             .map_err(|source| RunnerError::Order { program: program.clone(), source })?;
         order.push(b'\n');
-        let mut child = Command::new(&keeper.binary)
+        let mut command = Command::new(&keeper.binary);
+        for name in KEPT_BACK {
+            command.env_remove(name);
+        }
+        let mut child = command
             .arg0("tanist-keeper")
             .args(&keeper.args)
             .arg(KEEP_SUBCOMMAND)

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{RunnerError, ScriptProblem, workdir::check_name};
+use super::{RunnerError, ScriptProblem, process::KEPT_BACK, workdir::check_name};
 
 /// How long a discovery script may take.
 pub const SCRIPT_TIME_OUT: Duration = Duration::from_mins(1);
@@ -166,7 +166,11 @@ fn take(request: &ResourceRequest, mut addresses: Vec<String>, origin: &Path) ->
 }
 
 async fn run_script(script: &Path, resource: &str, time_out: Duration) -> Result<Vec<String>, ScriptProblem> {
-    let mut child = Command::new(script)
+    let mut command = Command::new(script);
+    for name in KEPT_BACK {
+        command.env_remove(name);
+    }
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

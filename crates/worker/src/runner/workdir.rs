@@ -110,6 +110,22 @@ impl WorkDir {
         Ok(path)
     }
 
+    /// Removes `<work>/<driverId>` if nothing was put into it: of a driver whose file could not be fetched nothing is left.
+    ///
+    /// # Errors
+    /// When it cannot be looked through or removed.
+    pub fn remove_unused_driver_dir(&self, driver: &str) -> Result<(), RunnerError> {
+        check_name("driver id", driver)?;
+        let path = self.root.join(driver);
+        let failed = |source| RunnerError::io("remove unused directory", &path, source);
+        for entry in fs::read_dir(&path).map_err(failed)? {
+            if entry.map_err(failed)?.file_name() != MANIFEST {
+                return Ok(());
+            }
+        }
+        fs::remove_file(path.join(MANIFEST)).and_then(|()| fs::remove_dir(&path)).map_err(failed)
+    }
+
     /// All drivers' and applications' directories that we made. A directory that cannot be read through is left out
     /// with a warning: its age is unknown, so nobody may decide to delete it.
     ///
@@ -255,8 +271,15 @@ fn delete_manifest_last(dir: &Path) -> io::Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
-    fs::remove_file(dir.join(MANIFEST))?;
-    fs::remove_dir(dir)
+    let path = dir.join(MANIFEST);
+    let manifest = fs::read(&path)?;
+    fs::remove_file(&path)?;
+    fs::remove_dir(dir).inspect_err(|_| {
+        // Something was written there meanwhile, say. Without its manifest nobody would delete it ever again.
+        if let Err(error) = fs::write(&path, &manifest) {
+            tracing::warn!(path = %path.display(), %error, "manifest not put back: the directory stays for ever");
+        }
+    })
 }
 
 /// Ids come over the network and become part of a path.

@@ -139,6 +139,17 @@ fn interrupted_deletion_can_be_repeated() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_removed_keeps_its_manifest() {
+    let (_guard, work) = work();
+    let driver = work.driver_dir("driver-1").unwrap();
+    // The system removes no directory under this name.
+    delete_manifest_last(&driver.join(".")).unwrap_err();
+    assert_eq!(work.list_owned().unwrap().len(), 1);
+    work.delete(OwnedKind::Driver, "driver-1").unwrap();
+    assert!(!driver.exists());
+}
+
+#[test]
 fn unusable_work_directory_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tanist_worker::runner::{
     logs::{LogMode, LogSink},
-    process::{Exit, KeeperProgram, Limit, ProcessSpec},
+    process::{Exit, KEPT_BACK, KeeperProgram, Limit, ProcessSpec},
 };
 use tempfile::TempDir;
 
@@ -114,6 +114,9 @@ impl Drop for Holder {
 pub(crate) fn hold(dir: &TempDir, script: &str, limit: Option<Limit>) -> (Holder, u32) {
     let mut command = Command::new(keeper().binary);
     command.args(["hold", dir.path().to_str().unwrap(), script]).stdout(Stdio::piped());
+    for name in KEPT_BACK {
+        command.env(name, "keyPassword=s3cr3t");
+    }
     command.args(limit.iter().flat_map(|limit| [limit.terminate_at, limit.kill_at]).map(|at| at.to_string()));
     let mut worker = Holder(command.spawn().unwrap());
     let mut line = String::new();

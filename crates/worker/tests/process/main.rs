@@ -164,6 +164,18 @@ async fn the_kernel_alone_takes_the_program_with_its_keeper() {
     until("the program is gone", || !is_alive(pid)).await;
 }
 
+#[tokio::test]
+async fn drn_04_passwords_of_the_worker_are_not_inherited() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "cat /proc/$PPID/environ > $DIR/keeper; env > $DIR/own; echo done; exec sleep 600";
+    let (_worker, _) = hold(&dir, script, None);
+    until("it has told", || text(&dir, "stdout").contains("done")).await;
+    assert!(text(&dir, "own").contains("DIR=") && text(&dir, "keeper").contains("PATH="));
+    for whose in ["own", "keeper"] {
+        assert!(!text(&dir, whose).contains("s3cr3t"), "{}", text(&dir, whose));
+    }
+}
+
 async fn start_failure(spec: &ProcessSpec) -> (StartFailure, String) {
     match Process::start(spec, &keeper()).await {
         Err(RunnerError::Start(failure)) => (failure.clone(), failure.to_string()),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_core::ids::{Attempt, DriverId};
-use tanist_core::model::{Addresses, Booking, Command, DriverState, JavaProgram, Program};
+use tanist_core::model::{Addresses, Booking, Command, DriverDescription, DriverState, JavaProgram, Program};
 use tanist_core::msg::{WorkerCommand, WorkerToMaster};
 use tanist_core::units::{Cores, Memory};
 use tanist_worker::runner::resources::ResourceRequest;
@@ -97,6 +98,7 @@ async fn drn_07_a_command_that_does_not_exist_is_an_error_with_the_path_tried() 
     let outcome = session.outcome("driver-4").await;
     assert_eq!(outcome.state, DriverState::Error);
     assert!(outcome.message.unwrap().contains("/no/such/file.jar"), "EX-06 for drivers");
+    assert!(!worker.work().join("driver-4").exists(), "nothing is left of it");
 }
 
 #[tokio::test]
@@ -143,39 +145,66 @@ async fn drn_03_drn_04_a_driver_is_told_where_it_is() {
     }
 }
 
-#[tokio::test]
-async fn cmd_01_java_programs_get_a_java_command_line() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
-    let home = worker.dir.path().join("java-home");
-    fs::create_dir_all(home.join("bin")).unwrap();
-    let java = home.join("bin/java");
-    fs::write(&java, "#!/bin/sh\necho \"$@\"; echo $LD_LIBRARY_PATH\n").unwrap();
-    fs::set_permissions(&java, fs::Permissions::from_mode(0o755)).unwrap();
+/// A driver with a main class, whose `JAVA_HOME` is this.
+fn java_driver(home: &Path) -> DriverDescription {
     let program = JavaProgram {
         main_class: "com.example.Main".to_owned(),
         class_path: vec!["a.jar".to_owned(), "b.jar".to_owned()],
         library_path: vec!["/native".to_owned()],
-        java_options: vec!["-Dx=y".to_owned()],
+        java_options: vec!["-Dx=y".to_owned(), "-Dmy.password=s3cr3t".to_owned()],
+        spark_family: None,
     };
-    session
-        .launch_driver(
-            "driver-1",
-            driver(Command {
-                program: Program::Java(program),
-                arguments: vec!["1".to_owned()],
-                environment: [
-                    ("JAVA_HOME".to_owned(), home.display().to_string()),
-                    ("LD_LIBRARY_PATH".to_owned(), "/own".to_owned()),
-                ]
-                .into(),
-            }),
-        )
-        .await;
-    assert_eq!(session.outcome("driver-1").await.state, DriverState::Finished);
-    let out = worker.text("driver-1/stdout");
-    assert!(out.starts_with("-cp a.jar:b.jar -Xmx64m -Dx=y com.example.Main 1\n/native:/own"), "CMD-02: {out}");
+    let environment = [
+        ("JAVA_HOME".to_owned(), home.display().to_string()),
+        ("LD_LIBRARY_PATH".to_owned(), "/own".to_owned()),
+        ("HADOOP_CONF_DIR".to_owned(), "/hadoop".to_owned()),
+    ];
+    let arguments = vec!["{{WORKER_URL}}".to_owned(), "$(touch shell)".to_owned()];
+    driver(Command { program: Program::Java(program), arguments, environment: environment.into() })
+}
+
+#[tokio::test]
+async fn cmd_01_drn_05_java_programs_get_a_java_command_line() {
+    let mut master = FakeMaster::start(1).await;
+    let homes = tempfile::tempdir().unwrap();
+    let (java_home, spark) = (homes.path().join("java"), homes.path().join("spark"));
+    let worker = TestWorker::start_with(&[&master], |options| options.homes.usual = Some(spark.clone())).await;
+    let (mut session, _) = master.registered().await;
+
+    session.launch_driver("driver-1", java_driver(&java_home)).await;
+    let outcome = session.outcome("driver-1").await;
+    assert_eq!(outcome.state, DriverState::Error);
+    assert!(outcome.message.unwrap().contains("set JAVA_HOME"), "no Java");
+
+    fs::create_dir_all(java_home.join("bin")).unwrap();
+    let java = java_home.join("bin/java");
+    fs::write(&java, "#!/bin/sh\nfor word; do echo \"$word\"; done; echo $LD_LIBRARY_PATH; echo $SPARK_HOME\n")
+        .unwrap();
+    fs::set_permissions(&java, fs::Permissions::from_mode(0o755)).unwrap();
+    session.launch_driver("driver-2", java_driver(&java_home)).await;
+    let outcome = session.outcome("driver-2").await;
+    assert_eq!(outcome.state, DriverState::Error);
+    assert!(outcome.message.unwrap().contains("worker.spark_home"), "no Spark");
+
+    fs::create_dir_all(spark.join("jars")).unwrap();
+    session.launch_driver("driver-3", java_driver(&java_home)).await;
+    assert_eq!(session.outcome("driver-3").await.state, DriverState::Finished);
+    let class_path = format!("a.jar:b.jar:{0}/conf:{0}/jars/*:/hadoop", spark.display());
+    let url = format!("spark://Worker@{}", worker.handle.address());
+    let words =
+        ["-cp", &class_path, "-Xmx64M", "-Dx=y", "-Dmy.password=s3cr3t", "com.example.Main", &url, "$(touch shell)"];
+    let out = worker.text("driver-3/stdout");
+    let lines: Vec<&str> = out.lines().collect();
+    let (told, libraries, home) = (&lines[..words.len()], lines[words.len()], lines[words.len() + 1]);
+    assert_eq!(told, words);
+    assert!(libraries.starts_with("/native:/own"), "CMD-02: {libraries}");
+    assert_eq!(home, spark.display().to_string());
+    let shown: Vec<String> =
+        std::iter::once(java.to_str().unwrap()).chain(words).map(|word| format!("\"{word}\"")).collect();
+    let shown = shown.join(" ").replace("s3cr3t", "*********(redacted)");
+    let header = format!("Launch Command: {shown}\n{}\n\n", "=".repeat(40));
+    assert_eq!(worker.text("driver-3/stderr"), header, "DRN-05");
+    assert!(!worker.work().join("driver-3/shell").exists(), "nothing is run through a shell");
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use tanist_core::ids::AppId;
-use tanist_core::model::ExecutorState;
+use tanist_core::model::{Command, ExecutorState, JavaProgram, Program};
 use tanist_core::msg::WorkerCommand;
 
 use crate::fake_master::{FakeMaster, command, executor};
@@ -89,4 +90,52 @@ async fn ern_06_nothing_is_left_of_an_executor_that_ignores_sigterm() {
     let (state, _, status) = session.executor_state(&of).await;
     assert_eq!((state, status), (ExecutorState::Killed, Some(137)));
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
+}
+
+/// An executor of an application of Spark.
+fn of_spark(main_class: &str, family: &str, java: &Path) -> Command {
+    let (main_class, spark_family) = (main_class.to_owned(), Some(family.to_owned()));
+    let program = Program::Java(JavaProgram { main_class, spark_family, ..JavaProgram::default() });
+    let environment = [("JAVA_HOME".to_owned(), java.display().to_string())];
+    Command { program, arguments: vec!["{{RESOURCE_PROFILE_ID}}".to_owned()], environment: environment.into() }
+}
+
+#[tokio::test]
+async fn an_executor_of_another_spark_is_refused_for_good_in_one_line_ern_07() {
+    let mut master = FakeMaster::start(1).await;
+    let host = tempfile::tempdir().unwrap();
+    let (java, spark) = (host.path().join("java"), host.path().join("spark"));
+    for file in [java.join("bin/java"), spark.join("jars/spark-core_2.13-4.1.4.jar")] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "#!/bin/sh\necho \"$@\"\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let worker = TestWorker::start_with(&[&master], |options| options.homes.usual = Some(spark.clone())).await;
+    let (mut session, _) = master.registered().await;
+    let backend = "org.apache.spark.executor.CoarseGrainedExecutorBackend";
+    let cases = [
+        (
+            of_spark(backend, "3.4,3.5", &java),
+            format!("with Spark 3.4 or 3.5, and this worker's host has 4.1 in {}", spark.display()),
+        ),
+        (
+            of_spark("com.example.Miner", "4.1", &java),
+            format!("com.example.Miner as an executor of Spark: only {backend} is"),
+        ),
+    ];
+    for (id, (command, expected)) in (0..).zip(cases) {
+        session.launch_executor("app-1", id, command).await;
+        let why = session.refusal(&executor("app-1", id)).await;
+        assert!(why.contains(&expected) && why.starts_with("refused by worker ") && why.lines().count() == 1, "{why}");
+    }
+    session.launch_executor("app-1", 2, of_spark(backend, "4.1", &host.path().join("none"))).await;
+    let (state, message, _) = session.executor_state(&executor("app-1", 2)).await;
+    assert_eq!(state, ExecutorState::Failed, "what may be there again in a moment is no refusal");
+    assert!(message.unwrap().contains("no Java, tried"));
+    session.launch_executor("app-1", 3, of_spark(backend, "4.0,4.1", &java)).await;
+    let of = executor("app-1", 3);
+    assert_eq!(session.executor_state(&of).await.0, ExecutorState::Running);
+    assert_eq!(session.executor_state(&of).await.2, Some(0));
+    let out = worker.text("app-1/3/stdout");
+    assert!(out.contains(&format!("{}/jars/* -Xmx64M {backend} 0", spark.display())), "{out}");
 }

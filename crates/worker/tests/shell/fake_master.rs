@@ -12,6 +12,7 @@ use tanist_core::model::{
     ExecutorDescription, ExecutorState, LeaderInfo, OnIsolation, Program, ResourceProfile,
 };
 use tanist_core::msg::{Fenced, MasterToWorker, RegisterWorker, RegisteredWorker, WorkerCommand, WorkerToMaster};
+use tanist_core::tracking::is_answer;
 use tanist_core::units::{Cores, Memory};
 use tanist_proto::convert::endpoint::{Acknowledgement, LeaderQuestion};
 use tanist_proto::v1;
@@ -197,6 +198,7 @@ impl Session {
             default_profile: ResourceProfile {
                 id: ProfileId(0),
                 memory: Some(Memory::mib(64)),
+                overhead: None,
                 cores: Some(Cores(2)),
                 resources: Amounts::default(),
             },
@@ -212,7 +214,13 @@ impl Session {
             resources: Addresses::default(),
             state: ExecutorState::Launching,
         };
-        self.command(WorkerCommand::LaunchExecutor { executor, app: Arc::new(app_description) }).await;
+        self.command(WorkerCommand::LaunchExecutor {
+            heap: executor.memory,
+            executor,
+            app: Arc::new(app_description),
+            client: None,
+        })
+        .await;
     }
 
     /// The start of a driver's process.
@@ -256,6 +264,18 @@ impl Session {
                 assert_eq!(executor, *of);
                 self.acknowledge(report).await;
                 (state, message, exit_status)
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+
+    /// Why an executor can never run there, acknowledged.
+    pub(crate) async fn refusal(&mut self, of: &ExecutorRef) -> String {
+        match self.next().await {
+            WorkerToMaster::ExecutorRefused { report, executor, why } => {
+                assert_eq!(executor, *of);
+                self.acknowledge(report).await;
+                why
             }
             other => panic!("unexpected {other:?}"),
         }
@@ -321,7 +341,7 @@ impl OperatorService for Services {
 
     async fn await_leader(&self, request: Request<v1::AwaitLeaderRequest>) -> Result<Response<v1::LeaderInfo>, Status> {
         let LeaderQuestion { above, .. } = request.into_inner().try_into()?;
-        let is_above = |leader: &LeaderInfo| leader.term.rank() > above.rank();
+        let is_above = |leader: &LeaderInfo| is_answer(leader, None, above.as_ref());
         let mut known = self.known.clone();
         let leader = known.wait_for(|known| known.as_ref().is_some_and(is_above)).await;
         let leader = leader.map_err(|_| Status::unavailable("this master is gone"))?.clone();

@@ -9,3 +9,5 @@ mod host;
 mod masters;
 mod output;
 mod rig;
+mod watchers;
+mod web;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tanist_core::units::{Cores, Memory};
 use tanist_worker::runner::process::KeeperProgram;
-use tanist_worker::{Exit, WorkerError, WorkerHandle, WorkerOptions, run};
+use tanist_worker::{Exit, Listeners, WorkerError, WorkerHandle, WorkerOptions, run};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -22,6 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct TestWorker {
     pub(crate) handle: WorkerHandle,
     pub(crate) dir: TempDir,
+    /// `host:port` of its web pages.
+    pub(crate) web: String,
     shutdown: Option<oneshot::Sender<()>>,
     running: AbortOnDropHandle<Result<Exit, WorkerError>>,
 }
@@ -63,9 +65,12 @@ impl TestWorker {
         let mut options = options(dir.path(), masters);
         change(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let web = pages.local_addr().unwrap().to_string();
+        let listeners = Listeners { web: Some(pages), ..Listeners::from(listener) };
         let (ready, is_ready) = oneshot::channel();
         let (shutdown, shut) = oneshot::channel();
-        let running = run(options, listener, |handle| assert!(ready.send(handle.clone()).is_ok()), async {
+        let running = run(options, listeners, |handle| assert!(ready.send(handle.clone()).is_ok()), async {
             // Dropped: it ends like a process that is killed, not by this.
             if shut.await.is_err() {
                 std::future::pending::<()>().await;
@@ -78,7 +83,7 @@ impl TestWorker {
             ended = &mut running => panic!("the worker did not start: {ended:?}"),
             handle = is_ready => handle.unwrap(),
         };
-        Self { handle, dir, shutdown: Some(shutdown), running }
+        Self { handle, dir, web, shutdown: Some(shutdown), running }
     }
 
     /// The work directory.
