@@ -417,14 +417,14 @@ fn without_space_nothing_is_written_and_leases_live_on() {
     let mut world = World::new(3, 21);
     let member = world.other();
     let lease = world.lease(member, "key", 5);
-    world.etcd.no_space(world.now, 0, true);
+    assert!(world.etcd.no_space(world.now, 0, true));
     world.run_for(AGREED);
     assert_eq!(world.put(member, "key", "1"), Err(Failure::NoSpace));
     assert!(matches!(
         world.ask(member, LeaseKeepAliveRequest { id: lease }),
         Ok(Response::KeepAlive(renewed)) if renewed.ttl == 5
     ));
-    world.etcd.no_space(world.now, 0, false);
+    assert!(world.etcd.no_space(world.now, 0, false));
     world.run_for(AGREED);
     world.put(member, "key", "1").unwrap();
 }

@@ -113,13 +113,18 @@ impl Etcd {
         self.mishaps.push_back(mishap);
     }
 
-    /// Raises or ends the alarm that a member is full: without room nothing is written, and leases are renewed.
-    pub fn no_space(&mut self, now: u64, member: usize, full: bool) {
+    /// Raises or ends the alarm that a member is full: without room nothing is written, and leases are renewed. False if
+    /// nobody takes that from this member now, who has no leader.
+    pub fn no_space(&mut self, now: u64, member: usize, full: bool) -> bool {
         self.advance(now);
+        if !self.is_in_touch(member) {
+            return false;
+        }
         let action = if full { AlarmAction::Activate } else { AlarmAction::Deactivate };
         let (action, member_id, alarm) = (action.into(), self.members[member].id, AlarmType::Nospace.into());
         self.pass_on(member, None, Request::Alarm(AlarmRequest { action, member_id, alarm }), 0);
         self.advance(now);
+        true
     }
 
     /// Whether a member's process is there.

@@ -74,5 +74,5 @@ async fn report(seed: u64, mut sequence: Vec<Operation>, mut difference: Differe
         part /= 2;
     }
     let steps: Vec<String> = sequence.iter().map(|operation| format!("  {operation:?}")).collect();
-    format!("seed {seed}, after {tries} tries to shorten it:\n{}\n{difference}", steps.join("\n"))
+    format!("seed {seed}: {difference}\nafter {tries} tries to shorten it:\n{}", steps.join("\n"))
 }
