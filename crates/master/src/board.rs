@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tanist_core::master::MasterView;
 use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::time::{Mono, Wall};
-use tanist_store::{Progress, Trouble, clock};
+use tanist_store::{Progress, Standing, Trouble, clock};
 
 use crate::counts::Counts;
 use crate::doing::{Campaign, Doing, Following};
@@ -67,6 +67,8 @@ pub(crate) struct Board {
     readers: AtomicU64,
     asked: Notify,
     doing: watch::Sender<(Doing, Wall)>,
+    /// The standing of the office that this process is in.
+    standing: watch::Sender<Option<watch::Receiver<Standing>>>,
     /// Where this process stands as a candidate.
     pub(crate) campaign: watch::Sender<Campaign>,
     /// How this process hears the leader.
@@ -93,6 +95,7 @@ impl Board {
             readers: AtomicU64::new(0),
             asked: Notify::new(),
             doing: watch::Sender::new((Doing::Stands, clock::wall())),
+            standing: watch::Sender::new(None),
             campaign: watch::Sender::default(),
             following: watch::Sender::default(),
             degraded: watch::Sender::new(None),
@@ -107,6 +110,14 @@ impl Board {
     /// Role and leader, as of now.
     pub(crate) fn leadership(&self) -> watch::Receiver<Leadership> {
         self.leadership.subscribe()
+    }
+
+    /// Whether this master leads and may act at this moment, as far as it can tell without asking the store: its loop comes
+    /// round, and the local deadline of its term lies ahead.
+    pub(crate) fn may_act(&self) -> bool {
+        let now = clock::mono();
+        let held = || self.standing.borrow().as_ref().is_some_and(|standing| standing.borrow().may_act(now));
+        self.leadership.borrow().role.leads() && !self.ended.is_cancelled() && self.pulse.is_fresh(now) && held()
     }
 
     /// Why what is shown may be out of date: the store takes no changes, or the term is past its deadline.
@@ -172,6 +183,11 @@ impl Board {
             *shown = leadership;
             changed
         })
+    }
+
+    /// For the loop: the office it is in now, if any.
+    pub(crate) fn hold(&self, standing: Option<watch::Receiver<Standing>>) {
+        self.standing.send_replace(standing);
     }
 
     /// For the loop: shows what it does now. What it has done before goes on if only the details differ.

@@ -33,6 +33,7 @@ use crate::error::{MasterError, RequestError};
 use crate::handle::{INBOX_CAPACITY, Input};
 use crate::release::Outlets;
 use crate::seat::{Batch, Candidacy, Seat};
+use crate::spark::Face;
 
 use self::leave::Departure;
 pub(crate) use self::leave::LeaveOrder;
@@ -130,11 +131,12 @@ impl CommitLoop {
         (new, open)
     }
 
-    /// Runs until told to stop, and then leaves the office in order.
+    /// Runs until told to stop, and then leaves the office in order. `face` calls clients that speak another protocol.
     ///
     /// # Errors
     /// Only if this process can never lead.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), MasterError> {
+    pub(crate) async fn run(mut self, face: Face, stop: CancellationToken) -> Result<(), MasterError> {
+        self.outlets.face = Some(face);
         let mut inputs = Vec::with_capacity(INPUTS_PER_TURN);
         let _ended = self.board.ended.clone().drop_guard();
         loop {
@@ -187,6 +189,7 @@ impl CommitLoop {
         self.look_at_standing();
         self.leave_if_asked();
         self.start_commit();
+        self.board.counts.effects_waiting.set(self.pending.effects.len());
         self.depart();
         // After the commit was begun: a view takes a while to build, and what is to leave need not wait for it.
         self.refresh_view();
@@ -271,7 +274,7 @@ impl CommitLoop {
 
 /// The barrier holds, unless a test wants to see whether it is noticed that it does not.
 fn holds() -> bool {
-    !cfg!(feature = "broken-barrier") && failpoint::hit("master.barrier").is_ok()
+    failpoint::hit("master.barrier").is_ok()
 }
 
 /// The observed leader changes as long as the election lives; after that nothing more is heard of it.

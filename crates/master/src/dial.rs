@@ -46,6 +46,17 @@ pub(crate) enum Answer<T> {
     None,
 }
 
+impl<T> Answer<T> {
+    /// The same about something that is made of it.
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::From(answer) => Answer::From(make(answer)),
+            Self::Gone => Answer::Gone,
+            Self::None => Answer::None,
+        }
+    }
+}
+
 /// Whether the peer's process lives (ha-protocol 6).
 pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
     for probe in 1..=PROBES {
@@ -73,7 +84,7 @@ async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Line) -> F) ->
 where
     F: Future<Output = Result<(Identity, T), Status>>,
 {
-    let line = match reach(endpoint).await {
+    let line = match reach(|| connect(endpoint)).await {
         Reached::By(line) => line,
         Reached::Refused => return Answer::Gone,
         Reached::NoTelling => return Answer::None,
@@ -96,17 +107,20 @@ where
 
 /// What became of a connection.
 #[derive(Debug)]
-enum Reached {
-    By(Line),
+pub(crate) enum Reached<T> {
+    By(T),
     /// Refused three times.
     Refused,
     NoTelling,
 }
 
 /// One connection, which is used if it is taken: a new leader has thousands to make.
-async fn reach(endpoint: &str) -> Reached {
+pub(crate) async fn reach<T, F>(connect: impl Fn() -> F) -> Reached<T>
+where
+    F: Future<Output = Result<T, Unreached>>,
+{
     for attempt in 1..=REFUSALS {
-        match connect(endpoint).await {
+        match connect().await {
             Ok(line) => return Reached::By(line),
             Err(Unreached::Refused) => {}
             Err(Unreached::NoTelling(_)) => return Reached::NoTelling,

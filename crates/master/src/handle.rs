@@ -15,6 +15,7 @@ use tanist_core::msg::{
     AppToMaster, ClientReply, ClientRequest, MasterToApp, MasterToWorker, NotLeading, WorkerToMaster,
 };
 use tanist_core::time::Wall;
+use tanist_core::tracking::is_answer;
 use tanist_proto::convert::endpoint::LeaderQuestion;
 use tanist_proto::convert::status::{DriverReport, StatusAnswer};
 use tanist_store::{LeaderElection, clock};
@@ -110,17 +111,18 @@ impl MasterHandle {
         self.me.board.leadership()
     }
 
-    /// The leader, once this master knows of one above the term that the asker has heard of. Whoever is told that this
-    /// master leads needs no announcement.
+    /// The leader, once this master knows of one that answers the question. Whoever is told that this master leads needs no
+    /// announcement.
     ///
     /// # Errors
     /// If this master is shutting down.
     pub(crate) async fn await_leader(&self, question: &LeaderQuestion) -> Result<LeaderInfo, RequestError> {
         let mut leadership = self.leadership();
-        let is_above = |leader: &LeaderInfo| leader.term.rank() > question.above.rank();
         loop {
-            let leader = leadership.borrow_and_update().leader.clone();
-            if let Some(leader) = leader.filter(is_above) {
+            let Leadership { role, leader } = leadership.borrow_and_update().clone();
+            let own = |leader: &LeaderInfo| (leader.master == self.me.id).then_some(role);
+            let is_answer = |leader: &LeaderInfo| is_answer(leader, own(leader), question.above.as_ref());
+            if let Some(leader) = leader.filter(is_answer) {
                 if leader.master == self.me.id {
                     self.me.board.told.note(&leader.term, &question.asker);
                 }
@@ -184,6 +186,11 @@ impl MasterHandle {
             Ok(Err(_)) => Err(RequestError::ShuttingDown),
             Err(_) => Err(RequestError::NoAnswer { after: REQUEST_PATIENCE, degraded: self.degraded() }),
         }
+    }
+
+    /// How much waits for the loop.
+    pub(crate) fn waiting(&self) -> usize {
+        INBOX_CAPACITY - self.inbox.capacity()
     }
 
     pub(crate) fn new_session(&self) -> SessionId {

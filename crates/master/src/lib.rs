@@ -1,4 +1,4 @@
-//! The master process around the core: it turns gRPC calls, timers and leadership into events for
+//! The master process around the core: it turns gRPC calls, what drivers of Spark say, timers and leadership into events for
 //! [`tanist_core::master::Master`], and carries its effects out. It holds no rule of the cluster.
 //!
 //! ```text
@@ -29,7 +29,10 @@
 //! | `pauses` | how long to wait between tries |
 //! | `board` | what readers see |
 //! | `handle` | the way in |
+//! | `port` | one port, two languages |
 //! | `grpc` | the wire |
+//! | `spark` | drivers of an unmodified Spark, by its own protocol |
+//! | `http` | REST submissions; what is shown to browsers, scripts, Prometheus and load balancers |
 
 mod board;
 mod commit_loop;
@@ -41,17 +44,20 @@ mod follow;
 mod grpc;
 mod ha;
 mod handle;
+mod http;
 mod limits;
 mod line;
 mod member;
 mod options;
 mod pauses;
 mod peers;
+mod port;
 mod release;
 mod replies;
 mod seat;
 mod service;
 mod sessions;
+mod spark;
 mod story;
 mod timers;
 mod told;
@@ -61,5 +67,7 @@ pub use counts::Counted;
 pub use error::{IntentError, LeaveError, MasterError, RequestError};
 pub use ha::HaStatus;
 pub use handle::MasterHandle;
+pub use http::rest::{RestOptions, SPARK_VERSION, Variables};
 pub use options::{Backend, MasterOptions, Unusable};
-pub use service::{MasterService, run};
+pub use service::{Listeners, MasterService, run};
+pub use spark::{SparkOptions, SparkTls};

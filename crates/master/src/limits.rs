@@ -29,12 +29,18 @@ pub(crate) fn check_driver(driver: &DriverDescription) -> Result<(), TooLargeToS
     check(command(&driver.command) + resources + driver.artifact.as_deref().map_or(0, field))
 }
 
-/// Whether an application can be stored, together with the profiles that it has named.
-pub(crate) fn check_app(app: &ApplicationDescription, profiles: &[ResourceProfile]) -> Result<(), TooLargeToStore> {
+/// Whether an application can be stored, together with the profiles that it has named and so many bytes of the
+/// registration that a face keeps.
+pub(crate) fn check_app(
+    app: &ApplicationDescription,
+    profiles: &[ResourceProfile],
+    registration: usize,
+) -> Result<(), TooLargeToStore> {
     let optional = [&app.event_log_dir, &app.event_log_codec].into_iter().flatten().map(|text| field(text));
     let texts = [&app.name, &app.user, &app.ui_url].into_iter().map(|text| field(text));
     let profiles = profiles.iter().chain([&app.default_profile]).map(profile);
-    check(command(&app.command) + optional.chain(texts).chain(profiles).sum::<usize>())
+    let registration = registration.div_ceil(3) * 4;
+    check(command(&app.command) + optional.chain(texts).chain(profiles).sum::<usize>() + registration)
 }
 
 fn check(bytes: usize) -> Result<(), TooLargeToStore> {
@@ -46,7 +52,8 @@ fn command(command: &Command) -> usize {
         Program::Executable(path) => field(path),
         Program::Java(java) => {
             let lists = [&java.class_path, &java.library_path, &java.java_options];
-            field(&java.main_class) + lists.into_iter().map(|list| items(list)).sum::<usize>()
+            let family = java.spark_family.as_deref().map_or(0, field);
+            field(&java.main_class) + family + lists.into_iter().map(|list| items(list)).sum::<usize>()
         }
     };
     let environment =

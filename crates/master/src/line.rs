@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -49,6 +50,23 @@ pub(crate) async fn connect(address: &str) -> Result<Line, Unreached> {
         channel.map_err(|error| of_cause(&error))
     };
     timeout(CONNECT_DEADLINE, connected).await.unwrap_or_else(|_| Err(silence()))
+}
+
+/// One fresh connection to a program that speaks another protocol, with the address of its other end.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) async fn open(address: &str) -> Result<(TcpStream, SocketAddr), Unreached> {
+    let connected = async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let peer = stream.peer_addr()?;
+        Ok((stream, peer))
+    };
+    match timeout(CONNECT_DEADLINE, connected).await {
+        Ok(connected) => connected.map_err(|error: io::Error| of_cause(&error)),
+        Err(_) => Err(silence()),
+    }
 }
 
 /// One fresh connection that nothing is said on.

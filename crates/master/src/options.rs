@@ -7,6 +7,8 @@ use tanist_core::ids::MasterId;
 use tanist_core::master::MasterConfig;
 use tanist_store::{LeaderElection, PersistenceEngine};
 
+use crate::spark::SparkOptions;
+
 /// Who this master is and how it behaves. The settings in `config` are the same on every master of a cluster.
 #[derive(Debug, Clone)]
 pub struct MasterOptions {
@@ -20,6 +22,8 @@ pub struct MasterOptions {
     pub ui_url: Option<String>,
     /// `host:port` of its REST submission server, if it has one.
     pub rest: Option<String>,
+    /// How programs of Spark are treated.
+    pub spark: SparkOptions,
     /// Settings of the machine.
     pub config: MasterConfig,
     /// All random choices of the machine follow from this.

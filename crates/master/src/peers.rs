@@ -10,12 +10,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use tanist_core::ids::{SessionId, Term};
-use tanist_core::master::{Finding, Peer};
+use tanist_core::master::{Finding, Peer, Recalled};
 use tanist_core::model::LeaderInfo;
 use tanist_store::{Standing, clock, failpoint};
 
 use crate::dial::{self, Answer};
 use crate::pauses::Pauses;
+use crate::spark::Face;
 
 /// Most peers that are dialled at a time: enough to tell ten thousand workers within seconds, few enough for the
 /// open-file limit of a plain process (1024).
@@ -42,6 +43,19 @@ pub(crate) struct Call {
     pub(crate) leader: LeaderInfo,
     /// The peer was told already, when it asked.
     pub(crate) told: bool,
+}
+
+/// A foreign peer that is to be called by its face.
+#[derive(Debug)]
+pub(crate) struct Recall {
+    /// The face.
+    pub(crate) face: Face,
+    /// How its session begins once it has answered.
+    pub(crate) registration: Recalled,
+    /// Its latest session.
+    pub(crate) session: Option<SessionId>,
+    /// The pages of this master.
+    pub(crate) ui_url: String,
 }
 
 /// What dialling has shown.
@@ -86,6 +100,16 @@ impl Peers {
     pub(crate) fn announce(&mut self, peer: Peer, call: Call, standing: watch::Receiver<Standing>) {
         let announcing = self.dialling.spawn(announce(peer.clone(), call, standing, self.lines.clone()));
         if let Some(earlier) = self.announcing.insert(peer, announcing) {
+            earlier.abort();
+        }
+    }
+
+    /// Makes this master known to a peer that speaks another protocol, until it is its session, is found gone, comes by
+    /// itself, or the term ends; and nothing while the standing of the term does not allow it.
+    pub(crate) fn recall(&mut self, call: Recall, standing: watch::Receiver<Standing>) {
+        let peer = call.registration.peer();
+        let calling = self.dialling.spawn(recall(peer.clone(), call, standing, self.lines.clone()));
+        if let Some(earlier) = self.announcing.insert(peer, calling) {
             earlier.abort();
         }
     }
@@ -146,6 +170,41 @@ async fn announce(
     }
 }
 
+async fn recall(
+    peer: Peer,
+    Recall { face, registration, session, ui_url }: Recall,
+    mut standing: watch::Receiver<Standing>,
+    lines: Arc<Semaphore>,
+) -> Found {
+    let calls = async {
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let reached = {
+                let _line = line(&lines, &mut standing).await;
+                face.reach(&registration).await
+            };
+            let answer = match reached {
+                // However long it takes to answer, and without a line, so that nobody else has to wait for it.
+                Answer::From(called) => face.call(called, &ui_url, &mut standing).await,
+                Answer::Gone => Answer::Gone,
+                Answer::None => Answer::None,
+            };
+            match answer {
+                Answer::From(()) => return Finding::Alive,
+                Answer::Gone => return Finding::Gone,
+                Answer::None => tracing::debug!(?peer, "no answer to the call of the leader yet"),
+            }
+            pauses.pause().await;
+        }
+    };
+    let finding = tokio::select! {
+        biased;
+        finding = calls => finding,
+        () = face.until_it_has_ended(&peer) => Finding::Gone,
+    };
+    Found::Peer(peer, session, finding)
+}
+
 /// A failure that a test has ordered is a call without an answer.
 async fn announce_once(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answer<Term> {
     if failpoint::reach("master.send.announce.before").await.is_err() {
@@ -170,7 +229,7 @@ async fn line<'a>(lines: &'a Semaphore, standing: &mut watch::Receiver<Standing>
 }
 
 /// Past its local deadline a term says nothing to anybody.
-async fn until_it_may_act(standing: &mut watch::Receiver<Standing>) {
+pub(crate) async fn until_it_may_act(standing: &mut watch::Receiver<Standing>) {
     while !standing.borrow_and_update().may_act(clock::mono()) {
         if let Ok(Err(_)) = timeout(LOOK_AGAIN, standing.changed()).await {
             // The keeper of the term is gone; the end of the term ends this task.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use tanist_core::ids::{ReplyToken, SessionId};
-use tanist_core::master::{Effect, Peer};
+use tanist_core::master::{Effect, Peer, Recalled};
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::{ClientReply, MasterToApp, MasterToWorker, WorkerCommand};
 use tanist_core::time::Mono;
@@ -13,9 +13,10 @@ use tanist_store::{Standing, clock, failpoint};
 
 use crate::board::Board;
 use crate::error::RequestError;
-use crate::peers::{Call, Peers};
+use crate::peers::{Call, Peers, Recall};
 use crate::replies::Replies;
 use crate::sessions::{Delivery, Sessions};
+use crate::spark::Face;
 use crate::story;
 use crate::timers::Timers;
 
@@ -26,6 +27,8 @@ pub(crate) struct Outlets {
     pub(crate) replies: Replies,
     pub(crate) timers: Timers,
     pub(crate) peers: Peers,
+    /// Calls the clients that speak another protocol.
+    pub(crate) face: Option<Face>,
     board: Arc<Board>,
     /// The term in office.
     pub(crate) term: Option<InOffice>,
@@ -67,6 +70,7 @@ fn is_launch(command: &WorkerCommand) -> bool {
 impl Outlets {
     pub(crate) fn new(board: Arc<Board>) -> Self {
         Self {
+            face: None,
             board,
             sessions: Sessions::default(),
             replies: Replies::default(),
@@ -93,6 +97,7 @@ impl Outlets {
                     tracing::error!(?peer, "a master that does not lead has nothing to announce");
                 }
             }
+            Effect::Recall { registration, session } => self.recall(registration, session),
             Effect::Probe { peer, endpoint, session } => self.peers.probe(peer, endpoint, session),
             Effect::Arm { timer, at } => self.timers.arm(timer, at),
             // The loop takes these two out before: one goes into a batch, the other ends the term.
@@ -100,6 +105,15 @@ impl Outlets {
                 tracing::error!(?effect, "an effect of the loop reached an outlet");
             }
         }
+    }
+
+    fn recall(&mut self, registration: Recalled, session: Option<SessionId>) {
+        let (Some(term), Some(face)) = (&self.term, &self.face) else {
+            return tracing::error!(peer = ?registration.peer(), "a peer that cannot be called from here");
+        };
+        let ui_url = term.leader.ui_url.clone();
+        let call = Recall { face: face.clone(), registration, session, ui_url };
+        self.peers.recall(call, term.standing.clone());
     }
 
     /// Ends everything that belongs to a term. Whoever waits for an answer hears why there is none.

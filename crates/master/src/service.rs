@@ -21,12 +21,64 @@ use crate::error::MasterError;
 use crate::follow::follow;
 use crate::grpc;
 use crate::handle::{MasterHandle, Me};
+use crate::http;
+use crate::http::rest::{self, RestOptions};
 use crate::member::keep_announced;
 use crate::options::{Backend, MasterOptions};
+use crate::port;
 use crate::seat::Candidacy;
+use crate::spark::Face;
 
 /// How long open calls may take to end once the loop has stopped. Then their connections are cut.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Where a master is reached: bound listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Its gRPC services, and programs of Spark.
+    pub grpc: TcpListener,
+    /// Its web pages, if it has any.
+    pub web: Option<TcpListener>,
+    /// Its REST submission server, if it has one.
+    pub rest: Option<(TcpListener, RestOptions)>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(grpc: TcpListener) -> Self {
+        Self { grpc, web: None, rest: None }
+    }
+}
+
+impl Listeners {
+    /// Serves all of them until `drain`; what is open may then finish. `cut` ends gRPC connections at once.
+    async fn serve(
+        self,
+        handle: MasterHandle,
+        spark: Face,
+        drain: CancellationToken,
+        cut: CancellationToken,
+    ) -> Result<(), tonic::transport::Error> {
+        let web = async {
+            if let Some(listener) = self.web {
+                tanist_web::serve(listener, http::web(handle.clone()), drain.clone()).await;
+            }
+            Ok(())
+        };
+        let rest = async {
+            if let Some((listener, options)) = self.rest {
+                rest::serve(handle.clone(), listener, options, drain.clone()).await;
+            }
+            Ok(())
+        };
+        let (connections, others) = port::incoming(self.grpc, spark, cut);
+        let others = async {
+            // It panics only if a connection does, which is told there.
+            drop(others.await);
+            Ok(())
+        };
+        tokio::try_join!(grpc::serve(handle.clone(), connections, drain.clone()), others, web, rest).map(|_| ())
+    }
+}
 
 /// A running master. Dropping it ends everything at once, as if the process had died: nothing is resigned, connections
 /// are cut.
@@ -39,17 +91,25 @@ pub struct MasterService {
 }
 
 impl MasterService {
-    /// Starts a master on a bound listener. It serves at once, as a standby.
+    /// Starts a master on bound listeners. It serves at once, as a standby.
     ///
     /// # Errors
-    /// If the listener does not know its own address.
-    pub fn start(options: MasterOptions, backend: Backend, listener: TcpListener) -> Result<Self, MasterError> {
+    /// If the gRPC listener does not know its own address.
+    pub fn start(
+        options: MasterOptions,
+        backend: Backend,
+        listeners: impl Into<Listeners>,
+    ) -> Result<Self, MasterError> {
+        let listeners = listeners.into();
         let unknown = |source| MasterError::Listener { master: options.id.clone(), source };
-        let bound = listener.local_addr().map_err(unknown)?;
+        let bound = listeners.grpc.local_addr().map_err(unknown)?;
         let port = options.advertised_port.unwrap_or(bound.port());
         let address = host_port(&options.advertised_host, port);
         tracing::info!(master = %options.id, address, %bound, "master starts");
-        let serve = |handle, drain, cut| grpc::serve(handle, listener, drain, cut);
+        let serve = |handle, spark: Face, drain, cut| {
+            spark.introduce(bound);
+            listeners.serve(handle, spark, drain, cut)
+        };
         Ok(Self::start_with(options, backend, address, serve))
     }
 
@@ -58,7 +118,7 @@ impl MasterService {
         options: MasterOptions,
         backend: Backend,
         address: String,
-        serve: impl FnOnce(MasterHandle, CancellationToken, CancellationToken) -> F,
+        serve: impl FnOnce(MasterHandle, Face, CancellationToken, CancellationToken) -> F,
     ) -> Self
     where
         F: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
@@ -93,9 +153,10 @@ impl MasterService {
             following: spawn(follow(own, election.clone(), board.clone())),
             announcing: spawn(keep_announced(election, member, board)),
         };
-        let running = tokio::spawn(commit_loop.run(stop.clone()));
+        let spark = Face::new(handle.clone(), options.spark, cut.clone());
+        let running = tokio::spawn(commit_loop.run(spark.clone(), stop.clone()));
         let drain = CancellationToken::new();
-        let serving = spawn(serve(handle.clone(), drain.clone(), cut.clone()));
+        let serving = spawn(serve(handle.clone(), spark, drain.clone(), cut.clone()));
         let tasks = tokio::spawn(supervise(running, beside, handle.clone(), serving, drain));
         Self { handle, stop, tasks: AbortOnDropHandle::new(tasks), _cut: cut.drop_guard() }
     }
@@ -103,7 +164,7 @@ impl MasterService {
     /// Starts a master of the simulator, and gives its services beside it: who calls them is the simulator's business.
     #[cfg(feature = "simulated")]
     pub fn simulated(options: MasterOptions, backend: Backend, address: String) -> (Self, tonic::service::Routes) {
-        let served = |_, drain: CancellationToken, _| async move {
+        let served = |_, _, drain: CancellationToken, _| async move {
             drain.cancelled().await;
             Ok(())
         };
@@ -144,10 +205,10 @@ impl MasterService {
 pub async fn run(
     options: MasterOptions,
     backend: Backend,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), MasterError> {
-    let mut service = MasterService::start(options, backend, listener)?;
+    let mut service = MasterService::start(options, backend, listeners)?;
     tokio::select! {
         biased;
         // A failure is reported even if a signal comes at the same time.
@@ -187,7 +248,7 @@ async fn supervise(
             }
             ended.map_err(panicked("commit loop"))?
         }
-        served = &mut serving => served.map_err(panicked("gRPC server"))?.map_err(failed),
+        served = &mut serving => served.map_err(panicked("servers"))?.map_err(failed),
         Err(source) = &mut beside.following => Err(panicked("follower")(source)),
         Err(source) = &mut beside.announcing => Err(panicked("member")(source)),
     }

@@ -20,6 +20,7 @@ pub(crate) fn to_worker(session: SessionId, peer: Option<&Peer>, message: &Maste
         MasterToWorker::Reconnect => tracing::info!(worker, %session, "worker asked to register again"),
         MasterToWorker::Command(command) => ordered(worker, &command.body),
         MasterToWorker::Standby { .. } => tracing::debug!(worker, %session, "worker sent to the leader"),
+        MasterToWorker::Greet { .. } => tracing::debug!(worker, %session, "worker greeted"),
         MasterToWorker::HeartbeatSeen | MasterToWorker::Acknowledged { .. } => {}
     }
 }

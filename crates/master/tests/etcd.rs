@@ -12,7 +12,7 @@ use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::master::MasterConfig;
 use tanist_core::model::MasterRole;
 use tanist_core::msg::ClientReply;
-use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService};
+use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService, SparkOptions};
 use tanist_store::election::Ending;
 use tanist_store::etcd::{EtcdOptions, EtcdStore};
 use tanist_testkit::Etcd;
@@ -44,6 +44,7 @@ impl Master {
             advertised_port: None,
             ui_url: None,
             rest: None,
+            spark: SparkOptions::default(),
             config: MasterConfig::new().unwrap(),
             seed: 7,
         };

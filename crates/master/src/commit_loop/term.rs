@@ -75,6 +75,7 @@ impl CommitLoop {
         );
         let leader = tenure.record.info();
         self.outlets.term = Some(InOffice::new(leader.clone(), tenure.standing.clone(), won_at));
+        self.board.hold(Some(tenure.standing.clone()));
         self.seat = Seat::leading(tenure, records, won_at, taken);
         self.handle(Event::Elected { leader, recovered: Box::new(recovered) });
         self.viewing.want();
@@ -145,6 +146,7 @@ impl CommitLoop {
         let under_way = self.seat.abandon_commit();
         self.withheld(pending.not_yet_withheld() + under_way);
         self.outlets.end_term(why);
+        self.board.hold(None);
         self.board.set_degraded(None);
         self.viewing.want();
     }

@@ -125,6 +125,7 @@ impl CommitLoop {
         let Some(office) = self.seat.office() else { return };
         let Some(taken) = office.taken.take() else { return };
         let (tenure, took_ms) = (office.tenure.clone(), since_ms(office.won_at));
+        self.board.counts.recovery_ms.set(usize::try_from(took_ms).unwrap_or(usize::MAX));
         let missing = self.machine.missing();
         let figures = RecoveryFigures {
             took_ms,

@@ -33,7 +33,7 @@ impl Kind for AppSession {
 
     fn check(message: &AppToMaster) -> Result<(), Status> {
         match message {
-            AppToMaster::Register(app) => Ok(limits::check_app(&app.description, &app.profiles)?),
+            AppToMaster::Register(app) => Ok(limits::check_app(&app.description, &app.profiles, 0)?),
             _ => Ok(()),
         }
     }

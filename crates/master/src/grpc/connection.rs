@@ -1,22 +1,17 @@
 //! A TCP connection that can be cut from above. Ending a gRPC stream needs the peer's cooperation, for it must read what
 //! was sent before; a peer that does not read is got rid of only with its connection.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
-
-/// Pause after a connection that could not be accepted: the cause (mostly too many open files) lasts longer than that.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection must say hello within this time, or it only takes a file descriptor away from others.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -57,7 +52,12 @@ impl Silence {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, cut: CancellationToken, patience: Duration) -> Self {
+    /// One that `cut` ends at once.
+    pub(crate) fn new(stream: TcpStream, cut: CancellationToken) -> Self {
+        Self::with_patience(stream, cut, HELLO_WITHIN)
+    }
+
+    fn with_patience(stream: TcpStream, cut: CancellationToken, patience: Duration) -> Self {
         let line = Line { cut, remote: stream.peer_addr().ok() };
         let was_cut = Box::pin(line.cut.clone().cancelled_owned());
         Self { stream, line, was_cut, silence: Some(Silence::new(patience)) }
@@ -84,32 +84,6 @@ impl Connection {
         match self.was_cut.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut from this side")),
             Poll::Pending => Ok(()),
-        }
-    }
-}
-
-/// The connections of a listener, each sending at once what it is given. `cut` cuts all of them. What goes wrong with
-/// one, or for want of file descriptors, is logged and never ends the stream.
-pub(crate) fn incoming(
-    listener: TcpListener,
-    cut: CancellationToken,
-) -> impl Stream<Item = Result<Connection, Infallible>> {
-    stream::unfold((listener, cut), |(listener, cut)| async {
-        let stream = accept(&listener).await;
-        let connection = Connection::new(stream, cut.child_token(), HELLO_WITHIN);
-        Some((Ok(connection), (listener, cut)))
-    })
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        let accepted = listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
-        match accepted {
-            Ok(stream) => return stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
         }
     }
 }
@@ -165,6 +139,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -172,7 +147,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        (peer, Connection::new(stream, CancellationToken::new(), patience))
+        (peer, Connection::with_patience(stream, CancellationToken::new(), patience))
     }
 
     #[tokio::test]

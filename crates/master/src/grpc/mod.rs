@@ -11,9 +11,10 @@ mod status;
 mod submission;
 mod worker;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -28,6 +29,7 @@ use tanist_proto::v1::operator_service_server::OperatorServiceServer;
 use tanist_proto::v1::submission_service_server::SubmissionServiceServer;
 use tanist_proto::v1::worker_service_server::WorkerServiceServer;
 
+pub(crate) use self::connection::Connection;
 use crate::handle::MasterHandle;
 use crate::limits;
 
@@ -40,19 +42,18 @@ const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
 /// Calls that one connection may have open at a time.
 const CALLS_PER_CONNECTION: u32 = 256;
 
-/// Serves all of the master's services until `drain`; open calls may then finish. `cut` ends all connections at once.
+/// Serves all of the master's services on these connections until `drain`; open calls may then finish.
 pub(crate) async fn serve(
     handle: MasterHandle,
-    listener: TcpListener,
+    connections: impl Stream<Item = Result<Connection, Infallible>>,
     drain: CancellationToken,
-    cut: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_DEADLINE))
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_routes(routes(&handle))
-        .serve_with_incoming_shutdown(connection::incoming(listener, cut), drain.cancelled_owned())
+        .serve_with_incoming_shutdown(connections, drain.cancelled_owned())
         .await
 }
 

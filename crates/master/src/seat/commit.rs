@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use tanist_core::record::Change;
 use tanist_store::{CommitError, Standing, clock, failpoint};
@@ -32,6 +33,7 @@ pub(crate) async fn commit(
     mut standing: watch::Receiver<Standing>,
     board: Arc<Board>,
 ) -> (Records, Result<(), CommitError>) {
+    let begun = Instant::now();
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut result = commit_once(&mut records, &mut groups).await;
     let mut tries = 1_u64;
@@ -61,6 +63,7 @@ pub(crate) async fn commit(
         tracing::info!(tries, "the store takes changes again");
     }
     board.counts.commits.one();
+    board.counts.commit_times.took(begun.elapsed());
     board.set_degraded(None);
     (records, result)
 }

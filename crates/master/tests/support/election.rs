@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tanist_core::ids::{MasterId, Term};
 use tanist_store::election::{HistoryEntry, RecoveryFigures};
 use tanist_store::{
-    Candidate, ElectionError, Handover, Intent, IntentChange, LeaderElection, LeaderRecord, MemberRecord, MirrorStatus,
-    Resignation, Standing, Tenure, Trouble, clock,
+    Candidate, ElectionError, Handover, Intent, IntentChange, LeaderElection, LeaderRecord, LeaseStatus, MemberRecord,
+    MirrorStatus, Resignation, Standing, Tenure, Trouble, clock,
 };
 
 /// By whom, which term, and on what grounds.
@@ -228,5 +228,9 @@ impl LeaderElection for TestElection {
 
     fn mirror(&self) -> Option<MirrorStatus> {
         self.real.mirror()
+    }
+
+    fn lease(&self) -> Option<LeaseStatus> {
+        self.real.lease()
     }
 }

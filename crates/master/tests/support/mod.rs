@@ -6,9 +6,13 @@
 
 pub(crate) mod election;
 pub(crate) mod engine;
+pub(crate) mod http;
 pub(crate) mod peers;
 pub(crate) mod proxy;
+pub(crate) mod spark;
+pub(crate) mod spark_worker;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
@@ -25,12 +29,16 @@ use tanist_core::master::{MasterConfig, MasterView};
 use tanist_core::model::{Amounts, Command, DriverDescription, MasterRole, OnIsolation, Program};
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_core::units::{Cores, Memory};
-use tanist_master::{Backend, MasterHandle, MasterOptions, MasterService, Unusable};
+use tanist_master::{
+    Backend, Listeners, MasterHandle, MasterOptions, MasterService, RestOptions, SPARK_VERSION, SparkOptions, Unusable,
+    Variables,
+};
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 use tanist_store::EmbeddedStore;
+use tanist_web::Limits;
 
 use self::election::{Shared, TestElection};
 use self::engine::TestEngine;
@@ -45,6 +53,10 @@ pub(crate) struct Node {
     pub(crate) election: Arc<TestElection>,
     pub(crate) store: Arc<EmbeddedStore>,
     pub(crate) address: String,
+    /// `host:port` of its REST server.
+    pub(crate) rest: String,
+    /// `host:port` of its web pages.
+    pub(crate) web: String,
 }
 
 /// What is not the same for every node of every test.
@@ -57,6 +69,7 @@ pub(crate) struct Setup {
     pub(crate) prepare: fn(&TestElection),
     /// It reads no page at first.
     pub(crate) reads_held: bool,
+    pub(crate) spark: SparkOptions,
 }
 
 impl Default for Setup {
@@ -67,6 +80,7 @@ impl Default for Setup {
             unusable: Unusable::Ends,
             prepare: |_| {},
             reads_held: false,
+            spark: SparkOptions::default(),
         }
     }
 }
@@ -87,20 +101,26 @@ impl Node {
         let election = Arc::new(TestElection::over(store.clone(), setup.shared));
         (setup.prepare)(&election);
         engine.hold_reads(setup.reads_held);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = grpc.local_addr().unwrap().to_string();
+        let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rest_bound = rest.local_addr().unwrap();
+        let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let web = pages.local_addr().unwrap().to_string();
         let options = MasterOptions {
             id: MasterId::new(id).unwrap(),
             advertised_host: "127.0.0.1".to_owned(),
             advertised_port: setup.advertised_port,
             ui_url: None,
             rest: None,
+            spark: setup.spark,
             config: MasterConfig::new().unwrap(),
             seed: 7,
         };
         let backend = Backend { election: election.clone(), engine: engine.clone(), unusable: setup.unusable };
-        let service = MasterService::start(options, backend, listener).unwrap();
-        Self { service, engine, election, store, address }
+        let listeners = Listeners { grpc, web: Some(pages), rest: Some((rest, rest_options(rest_bound.port()))) };
+        let service = MasterService::start(options, backend, listeners).unwrap();
+        Self { service, engine, election, store, address, rest: rest_bound.to_string(), web }
     }
 
     /// Waits until this master leads, has nothing to recover and nothing more to commit, and tells its epoch.
@@ -213,6 +233,16 @@ pub(crate) fn driver(program: &str) -> DriverDescription {
         command: Command { program: Program::Executable(program.to_owned()), ..Command::default() },
         resources: Amounts::default(),
         on_isolation: OnIsolation::default(),
+    }
+}
+
+fn rest_options(port: u16) -> RestOptions {
+    RestOptions {
+        limits: Limits::default(),
+        key: None,
+        spark_version: SPARK_VERSION.to_owned(),
+        port,
+        variables: Variables(BTreeMap::from([("SPARK_PROBE_VAR".to_owned(), "xyz".to_owned())])),
     }
 }
 

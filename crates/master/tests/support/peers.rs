@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use tanist_core::ids::{AppId, AppToken, Incarnation, Term, WorkerId};
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Command, Inventory, LeaderInfo, Program, ResourceProfile,
+    Addresses, Amounts, ApplicationDescription, Command, Inventory, LeaderInfo, Program, ResourceProfile, WorkerKind,
 };
 use tanist_core::msg::{
     AppToMaster, MasterToApp, MasterToWorker, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerCommand,
@@ -34,6 +34,7 @@ pub(crate) fn registration(id: &str, port: u16) -> RegisterWorker {
         number: 1,
         host: "127.0.0.1".to_owned(),
         port,
+        kind: WorkerKind::Own,
         ui_url: String::new(),
         cores: Cores(4),
         memory: Memory::mib(4096),
@@ -190,6 +191,7 @@ pub(crate) fn application(token: &str) -> RegisterApplication {
         default_profile: ResourceProfile {
             id: tanist_core::ids::ProfileId(0),
             memory: Some(Memory::mib(64)),
+            overhead: None,
             cores: Some(Cores(1)),
             resources: Amounts::default(),
         },
@@ -205,7 +207,7 @@ pub(crate) fn application(token: &str) -> RegisterApplication {
         profiles: Vec::new(),
         targets: std::collections::BTreeMap::new(),
         executors: Vec::new(),
-        endpoint: "127.0.0.1:9".to_owned(),
+        endpoint: "127.0.0.1:9".to_owned().into(),
         cluster: None,
         heard: None,
         protocol: PROTOCOL_VERSION,

@@ -1,0 +1,131 @@
+//! The master's port, which speaks two languages: gRPC, and Spark's own protocol ([`spark`](crate::spark)). The first bytes
+//! tell which.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_user_timeout,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use tanist_spark::frame;
+
+use crate::grpc::Connection;
+use crate::spark::Face;
+
+/// Pause after a connection that could not be accepted: the cause (mostly too many open files) lasts longer than that.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection must begin to speak within this time, or it only takes a file descriptor away from others.
+const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A silent connection of Spark's is asked this often whether it still stands, by the kernel.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// Unanswered questions after which the kernel gives such a connection up.
+const KEEPALIVE_PROBES: u32 = 6;
+
+/// What was sent to such a connection and is not acknowledged within this time has it given up, in milliseconds.
+const ACKNOWLEDGED_WITHIN_MS: u32 = 70_000;
+
+/// Accepted connections that wait to be served.
+const ACCEPTED_AHEAD: usize = 16;
+
+/// What gRPC begins with.
+const FIRST_OF_GRPC: &[u8] = b"PRI * HTTP/2.0";
+
+/// The first byte of a client that wants TLS.
+const FIRST_OF_TLS: u8 = 0x16;
+
+/// The gRPC connections of a listener, each sending at once what it is given; those of Spark's programs are served by the
+/// task beside them, which ends with the last of them, once no others are taken in. `cut` cuts all of them. What goes wrong
+/// with one, or for want of file descriptors, is logged and never ends the stream.
+pub(crate) fn incoming(
+    listener: TcpListener,
+    spark: Face,
+    cut: CancellationToken,
+) -> (impl Stream<Item = Result<Connection, Infallible>>, AbortOnDropHandle<()>) {
+    let (accepted, connections) = mpsc::channel(ACCEPTED_AHEAD);
+    let serving = tokio::spawn(async move {
+        let mut others = JoinSet::new();
+        loop {
+            let connection = tokio::select! {
+                biased;
+                // The server takes nobody in any more.
+                () = accepted.closed() => break,
+                () = cut.cancelled() => return,
+                Some(_) = others.join_next() => continue,
+                connection = listener.accept() => connection,
+            };
+            match connection {
+                Ok((stream, peer)) => {
+                    others.spawn(serve((stream, peer), accepted.clone(), spark.clone(), cut.child_token()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        // What was said last still leaves.
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => {}
+            () = async { while others.join_next().await.is_some() {} } => {}
+        }
+    });
+    (ReceiverStream::new(connections).map(Ok), AbortOnDropHandle::new(serving))
+}
+
+/// Hands a connection to whoever understands it.
+async fn serve(
+    (stream, peer): (TcpStream, SocketAddr),
+    grpc: mpsc::Sender<Connection>,
+    spark: Face,
+    cut: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(%peer, %error, "connection ended before it began");
+    }
+    let mut first = [0; FIRST_OF_GRPC.len()];
+    let first = match timeout(FIRST_BYTE_WITHIN, stream.peek(&mut first)).await {
+        Ok(Ok(count @ 1..)) => first.get(..count).unwrap_or_default(),
+        Ok(_) => return tracing::debug!(%peer, "connection ended before it began"),
+        Err(_) => return tracing::debug!(%peer, "connection closed that said nothing"),
+    };
+    match (first, spark.speaks_tls()) {
+        // Refused only while the server ends.
+        (first, _) if FIRST_OF_GRPC.starts_with(first) => drop(grpc.send(Connection::new(stream, cut)).await),
+        ([frame::FIRST_BYTE, ..], false) | ([FIRST_OF_TLS, ..], true) => spark.serve(stream, peer).await,
+        ([frame::FIRST_BYTE, ..], true) => {
+            tracing::warn!(%peer, "a program of Spark without TLS, although auth.tls_cert is set: connection closed");
+        }
+        ([FIRST_OF_TLS, ..], false) => {
+            tracing::warn!(%peer, "TLS is spoken by programs of Spark only where auth.tls_cert is set: connection closed");
+        }
+        (first, _) => {
+            tracing::warn!(%peer, first = %first.escape_ascii(), "neither gRPC nor Spark's protocol: connection closed");
+        }
+    }
+}
+
+/// Has the kernel ask a silent connection whether it still stands: drivers of Spark say nothing for hours. It does not ask
+/// while something it has sent is not acknowledged, and has another time-out for that.
+pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, KEEPALIVE_EVERY)?;
+    set_tcp_keepintvl(stream, KEEPALIVE_EVERY)?;
+    set_tcp_user_timeout(stream, ACKNOWLEDGED_WITHIN_MS)?;
+    Ok(set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?)
+}

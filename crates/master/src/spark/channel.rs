@@ -1,0 +1,244 @@
+//! One connection that Spark's frames go over, in both directions.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use tanist_spark::auth::{self, Auth};
+use tanist_spark::{Address, Envelope, Frame, java};
+
+use super::stream::Stream;
+
+/// Longest frame that is taken. Spark takes two GiB, but nothing it says to a master has more than some ten KiB, and a
+/// registration that cannot be stored is of no use.
+const MAX_FRAME_BYTES: usize = 1 << 20;
+
+/// Bytes read at a time.
+const PIECE_BYTES: usize = 4 * 1024;
+
+/// What a connection may hold of a frame that is not whole. More takes a place among the large ones.
+const SMALL_BYTES: usize = 8 * 1024;
+
+/// Frames above that which are received at a time, on all connections: others wait, for the moment that one takes. Thousands of
+/// half frames would be thousands of MiB otherwise.
+const LARGE_FRAMES: usize = 16;
+
+/// A large frame must be whole within this time.
+const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Whoever takes nothing for so long does not read any more.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// The endpoint of a driver that a master speaks to.
+pub(super) const APP_CLIENT: &str = "AppClient";
+
+/// The endpoint of a worker that a master speaks to.
+pub(super) const WORKER: &str = "Worker";
+
+/// Why a connection is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The connection itself.
+    #[error("{0}")]
+    Line(#[from] io::Error),
+    /// The other side takes nothing any more.
+    #[error("nothing was taken within {} s", TAKEN_WITHIN.as_secs())]
+    NotTaken,
+    /// The other end is not who it should be.
+    #[error("{0}")]
+    Unknown(tanist_spark::Error),
+    /// The other end has stopped in the middle of a large frame.
+    #[error("a frame of more than {SMALL_BYTES} bytes was not whole within {} s", WHOLE_WITHIN.as_secs())]
+    NotWhole,
+    /// What came is not Spark's.
+    #[error("{0}")]
+    Protocol(tanist_spark::Error),
+    /// This end has failed, and the other one has nothing to do with it.
+    #[error("{0}")]
+    Own(tanist_spark::Error),
+}
+
+/// Places for large frames, for all connections of a master.
+#[derive(Debug, Clone)]
+pub(super) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_FRAMES)))
+    }
+}
+
+/// The connection. Where programs of Spark authenticate (SE-01), nothing is heard before the other end is known, and what
+/// is said before waits.
+#[derive(Debug)]
+pub(super) struct Channel {
+    stream: Stream,
+    /// What the bytes mean.
+    secured: auth::Channel,
+    /// What is not written yet.
+    unsent: Vec<u8>,
+    places: Places,
+    /// The place of a large frame, and when it must be whole.
+    large: Option<(OwnedSemaphorePermit, Instant)>,
+    /// The other end.
+    pub(super) peer: SocketAddr,
+    /// What this master is called by the other end.
+    me: Address,
+}
+
+impl Channel {
+    /// With somebody who has connected.
+    pub(super) fn accepted(
+        stream: Stream,
+        peer: SocketAddr,
+        me: Address,
+        auth: Option<Arc<Auth>>,
+        places: Places,
+    ) -> Self {
+        let secured = auth::Channel::accepted(auth, MAX_FRAME_BYTES);
+        Self { stream, secured, unsent: Vec::new(), places, large: None, peer, me }
+    }
+
+    /// With somebody who was called.
+    pub(super) fn dialled(
+        stream: Stream,
+        peer: SocketAddr,
+        me: Address,
+        auth: Option<Arc<Auth>>,
+        places: Places,
+    ) -> Result<Self, Broken> {
+        let secured = auth::Channel::dialled(auth, MAX_FRAME_BYTES).map_err(Broken::Own)?;
+        Ok(Self { stream, secured, unsent: Vec::new(), places, large: None, peer, me })
+    }
+
+    /// What this master is called by the other end.
+    pub(super) fn me(&self) -> &Address {
+        &self.me
+    }
+
+    /// Whether what was said, and not read at the other end, is lost once this end is gone.
+    pub(super) fn forget_what_is_unread(&self, forget: bool) -> io::Result<()> {
+        Ok(set_socket_linger(self.stream.tcp(), forget.then_some(Duration::ZERO))?)
+    }
+
+    /// Waits until the other end is known, which then has said nothing else: it was called. Safe to drop.
+    pub(super) async fn until_known(&mut self) -> Result<(), Broken> {
+        loop {
+            self.ready().await?;
+            if self.secured.is_open() {
+                return Ok(());
+            }
+            if !self.read().await? {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+
+    /// The next frame; `None` = the other end has closed. Safe to drop.
+    pub(super) async fn next(&mut self) -> Result<Option<Frame<'static>>, Broken> {
+        loop {
+            if let Some(frame) = self.ready().await? {
+                return Ok(Some(frame));
+            }
+            if !self.read().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next frame, if it was read already. Says what the handshake has to say.
+    async fn ready(&mut self) -> Result<Option<Frame<'static>>, Broken> {
+        self.flush().await?;
+        let was_known = self.secured.is_open();
+        match self.secured.frame() {
+            Ok(Some(frame)) => {
+                let frame = frame.into_owned();
+                self.large = None;
+                return Ok(Some(frame));
+            }
+            Ok(None) => self.flush().await?,
+            Err(error @ tanist_spark::Error::Crypto { .. }) => return Err(Broken::Own(error)),
+            Err(error) if was_known => return Err(Broken::Protocol(error)),
+            Err(error) => {
+                // The other end is told why, if it listens.
+                drop(self.flush().await);
+                return Err(Broken::Unknown(error));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads more; false = the other end has closed.
+    async fn read(&mut self) -> Result<bool, Broken> {
+        if self.large.is_none() && self.secured.held() > SMALL_BYTES {
+            let place = Arc::clone(&self.places.0).acquire_owned().await.map_err(io::Error::other)?;
+            self.large = Some((place, Instant::now() + WHOLE_WITHIN));
+        }
+        let mut piece = [0; PIECE_BYTES];
+        let count = match &self.large {
+            Some((_, until)) => {
+                timeout_at(*until, self.stream.read(&mut piece)).await.map_err(|_| Broken::NotWhole)??
+            }
+            None => self.stream.read(&mut piece).await?,
+        };
+        self.secured.receive(piece.get(..count).unwrap_or_default());
+        Ok(count > 0)
+    }
+
+    /// Tells something to the endpoint of a program.
+    pub(super) async fn tell(&mut self, endpoint: &str, program: &Address, payload: &[u8]) -> Result<(), Broken> {
+        let sender = Some(self.me.clone());
+        let envelope = Envelope { sender, receiver: Some(program.clone()), endpoint: endpoint.to_owned(), payload };
+        let body = envelope.seal().map_err(Broken::Own)?.into();
+        self.send(&Frame::OneWay { body }).await
+    }
+
+    /// Asks something of an endpoint of whoever has connected, or was called.
+    pub(super) async fn ask(&mut self, id: i64, endpoint: &str, payload: &[u8]) -> Result<(), Broken> {
+        let sender = Some(self.me.clone());
+        let envelope = Envelope { sender, receiver: None, endpoint: endpoint.to_owned(), payload };
+        let body = envelope.seal().map_err(Broken::Own)?.into();
+        self.send(&Frame::Request { id, body }).await
+    }
+
+    /// Answers a question.
+    pub(super) async fn answer(&mut self, id: i64, body: Vec<u8>) -> Result<(), Broken> {
+        self.send(&Frame::Response { id, body: body.into() }).await
+    }
+
+    /// Answers a question with yes or no.
+    pub(super) async fn answer_yes(&mut self, id: i64, yes: bool) -> Result<(), Broken> {
+        self.answer(id, java::boolean(yes)).await
+    }
+
+    /// Answers a question by why it has no answer.
+    pub(super) async fn fail(&mut self, id: i64, text: &str) -> Result<(), Broken> {
+        self.send(&Frame::Failure { id, text: text.into() }).await
+    }
+
+    async fn send(&mut self, frame: &Frame<'_>) -> Result<(), Broken> {
+        self.secured.send(frame).map_err(Broken::Own)?;
+        self.flush().await
+    }
+
+    /// Writes what is there to be written. Safe to drop: what was not written is written the next time.
+    async fn flush(&mut self) -> Result<(), Broken> {
+        self.unsent.extend(self.secured.outgoing());
+        while !self.unsent.is_empty() {
+            let taken =
+                timeout(TAKEN_WITHIN, self.stream.write(&self.unsent)).await.map_err(|_| Broken::NotTaken)??;
+            if taken == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            self.unsent.drain(..taken);
+        }
+        timeout(TAKEN_WITHIN, self.stream.flush()).await.map_err(|_| Broken::NotTaken)??;
+        Ok(())
+    }
+}
