@@ -27,7 +27,7 @@ use crate::exit::Failure;
 
 const AFTER_HELP: &str = "\
 Settings are taken from flags, then from TANIST_… environment variables, then from the file named by --config or \
-TANIST_CONFIG, then from defaults; `tanist config show` tells which came from where.
+TANIST_CONFIG, then, for masters and workers, from Spark's own configuration, then from defaults; `tanist config show` tells which came from where.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not found, 5 outcome unknown, 6 no leader. Commands that run a program \
 end with its exit code.";
@@ -92,7 +92,7 @@ fn layers(flag: Option<PathBuf>) -> Result<Layers, Failure> {
         }
         (None, None) => None,
     };
-    let layers = Layers { file: path.as_deref().map(ConfigFile::read).transpose()?, env };
+    let layers = Layers { file: path.as_deref().map(ConfigFile::read).transpose()?, env, ..Layers::default() };
     layers.check_file()?;
     Ok(layers)
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 fn tanist() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tanist"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TANIST_") {
+        if ["TANIST_", "SPARK_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
@@ -211,4 +211,39 @@ fn a_local_cluster_that_does_not_start_says_which_log_to_read() {
     let logs = base.path().canonicalize().unwrap().join("logs");
     assert!(said.contains(&format!("{}/master-", logs.display())), "{said}");
     assert!(said.contains("TANIST_MASTER_WORKER_TIMEOUT"), "the end of the log is shown: {said}");
+}
+
+#[test]
+fn spark_s_own_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("spark-defaults.conf");
+    let path = file.to_str().unwrap();
+    fs::write(&file, "# ours\nspark.worker.timeout soon\nspark.worker.cleanup.interval never\n").unwrap();
+    let worker = ["worker", "--masters", "m:1", "--properties-file", path];
+    let origin = format!("{path}:3: spark.worker.cleanup.interval = never");
+    assert_usage(tanist().args(worker), &["worker.cleanup_interval = \"never\"", &origin, "allowed: a duration"]);
+    let origin = format!("{path}:2: spark.worker.timeout = soon");
+    let master = ["master", "--store", "/tmp", "--properties-file", path];
+    assert_usage(tanist().args(master), &["master.worker_timeout = \"soon\"", &origin, "allowed: a duration"]);
+    let both = ["master.worker_timeout", "worker.cleanup_interval"];
+    assert_usage(tanist().args(["config", "from-spark", path]), &both);
+    let memory = "environment variable SPARK_WORKER_MEMORY = 50000";
+    let worker = ["worker", "--masters", "m:1"];
+    assert_usage(
+        tanist().args(worker).env("SPARK_WORKER_MEMORY", "50000"),
+        &["worker.memory", memory, "with its unit"],
+    );
+    assert_usage(tanist().args(["config", "from-spark", "/no/such.conf"]), &["/no/such.conf"]);
+}
+
+#[test]
+fn what_from_spark_prints_is_a_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spark, ours) = (directory.path().join("spark-defaults.conf"), directory.path().join("tanist.toml"));
+    fs::write(&spark, "spark.worker.timeout 90\nspark.deploy.zookeeper.url zk:2181\nspark.executor.cores 2\n").unwrap();
+    let printed = tanist().args(["config", "from-spark"]).arg(&spark).output().unwrap();
+    assert!(printed.status.success(), "{}", said(&printed));
+    fs::write(&ours, printed.stdout).unwrap();
+    let checked = tanist().args(["config", "check"]).arg(&ours).output().unwrap();
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("1 settings, all of them good"), "{checked:?}");
 }

@@ -154,3 +154,29 @@ fn masters_wait_for_etcd_and_say_so() {
     etcd.restart(0).unwrap();
     explained(&cluster, "all is well", is_fine);
 }
+
+#[test]
+fn dc_05_a_drained_host_gets_nothing_new_across_a_change_of_leader() {
+    let cluster = Cluster::start(Shape::default()).unwrap();
+    let running = cluster.submit(&["--", "sleep", "600"]).unwrap();
+    cluster.wait_for_driver(&running, "RUNNING", SOON);
+    let one = cluster.alive_workers()[0].clone();
+    let (_, refused) = run(&cluster, 3, &["drain", one["id"].as_str().unwrap()]);
+    assert!(refused.contains("which nobody named"), "{refused}");
+    let (_, unknown) = run(&cluster, 4, &["drain", "nowhere"]);
+    assert!(unknown.contains("nowhere is no worker"), "{unknown}");
+
+    let host = one["address"].as_str().unwrap().rsplit_once(':').unwrap().0.to_owned();
+    let (said, _) = run(&cluster, 0, &["drain", &host]);
+    assert_eq!(said.trim(), format!("workers that get nothing new on {host}: 2"));
+    assert_eq!(cluster.ctl(&["drain", &host])["workers"], 2, "again");
+    run(&cluster, 0, &["step-down"]);
+    let waiting = cluster.submit(&["--", "true"]).unwrap();
+    // Its reason shows that the new leader has seen both workers, and remembers.
+    wait_for("it waits for workers that take work", SOON, || {
+        let status = cluster.status(&waiting)?;
+        let message = status["message"].as_str()?;
+        (status["state"] == "SUBMITTED" && message.contains("2 decommissioned")).then_some(())
+    });
+    assert_eq!(cluster.status(&running).unwrap()["state"], "RUNNING", "what runs goes on");
+}

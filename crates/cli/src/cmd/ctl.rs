@@ -2,6 +2,7 @@
 
 mod ask;
 mod counters;
+mod drain;
 mod explain;
 mod handover;
 mod history;
@@ -17,7 +18,7 @@ use super::Context;
 use crate::exit::Failure;
 use crate::host;
 
-/// Look at the masters, and change who leads
+/// Look at the masters, change who leads, and drain workers
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -34,6 +35,7 @@ enum Action {
     StepDown(handover::StepDownArgs),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    Drain(drain::Args),
     Counters(counters::Args),
 }
 
@@ -46,6 +48,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
         Action::StepDown(args) => handover::step_down(args, context).await,
         Action::Pause(args) => pause::pause(args, context).await,
         Action::Resume(args) => pause::resume(&args, context).await,
+        Action::Drain(args) => drain::run(&args, context).await,
         Action::Counters(args) => counters::run(&args, context).await,
     }
 }

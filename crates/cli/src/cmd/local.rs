@@ -230,10 +230,11 @@ async fn welcome(cluster: &Cluster, client: &SubmissionClient, place: &Place) ->
     };
     let rows: Vec<Row> = cluster
         .children()
-        .map(|(name, address, pid, log)| Row {
+        .map(|(name, ready, pid, log)| Row {
             name: name.to_owned(),
-            address: address.to_owned(),
-            role: if name.starts_with("master") { role(address) } else { "worker".to_owned() },
+            address: ready.address.clone(),
+            role: if name.starts_with("master") { role(&ready.address) } else { "worker".to_owned() },
+            web: ready.web.clone().unwrap_or_default(),
             pid,
             log: log.display().to_string(),
         })
@@ -264,14 +265,16 @@ struct Row {
     name: String,
     address: String,
     role: String,
+    web: String,
     pid: u32,
     log: String,
 }
 
-const COLUMNS: [Column<Row>; 5] = [
+const COLUMNS: [Column<Row>; 6] = [
     Column::new("PROCESS", |row| row.name.clone()),
     Column::new("ADDRESS", |row| row.address.clone()),
     Column::state("ROLE", |row| row.role.clone()),
+    Column::new("WEB", |row| row.web.clone()),
     Column::new("PID", |row| row.pid.to_string()),
     Column::new("LOG", |row| row.log.clone()),
 ];

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod auth;
 mod client;
 mod completions;
 mod config;
@@ -11,6 +12,8 @@ mod local;
 mod logs;
 mod master;
 mod pi;
+mod properties;
+mod secret;
 mod status;
 mod submit;
 mod version;
@@ -48,7 +51,7 @@ impl Context {
         let file = self.layers.file.iter().map(|file| ("config", file.path().display().to_string()));
         let flags = self.shared.rows().filter_map(|(_, value, source)| match source {
             Source::Flag(flag) => Some((flag.as_str(), value)),
-            Source::Default | Source::Variable(_) | Source::File { .. } => None,
+            Source::Default | Source::Spark(_) | Source::Variable(_) | Source::File { .. } => None,
         });
         file.chain(flags).flat_map(|(flag, value)| [format!("--{flag}"), value]).collect()
     }

@@ -1,4 +1,4 @@
-//! The environment as settings see it: the `TANIST_…` variables, taken once.
+//! The environment as settings see it: the `TANIST_…` variables and those of Spark, taken once.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,10 +6,13 @@ use std::ffi::OsString;
 /// What every variable of ours begins with.
 pub(crate) const PREFIX: &str = "TANIST_";
 
+/// What every variable of Spark begins with.
+pub(crate) const SPARK: &str = "SPARK_";
+
 /// Variables of ours that are no settings of a section, beside those that a worker gives to its programs.
 pub(crate) const OTHERS: [&str; 1] = ["TANIST_CONFIG"];
 
-/// The `TANIST_…` variables. One that is empty counts as not set.
+/// The `TANIST_…` and `SPARK_…` variables. One that is empty counts as not set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment(BTreeMap<String, Result<String, OsString>>);
 
@@ -21,8 +24,9 @@ impl Environment {
 
     /// Those among the given ones.
     pub(crate) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let taken = |name: &String| [PREFIX, SPARK].iter().any(|prefix| name.starts_with(prefix));
         let ours = variables.into_iter().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+            let name = name.into_string().ok().filter(taken)?;
             (!value.is_empty()).then(|| (name, value.into_string()))
         });
         Self(ours.collect())
@@ -33,8 +37,8 @@ impl Environment {
         self.0.get(name).map(|value| value.as_deref().map_err(|raw| raw.to_string_lossy().into_owned()))
     }
 
-    /// Names of all that are set.
+    /// Names of all of ours that are set.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(String::as_str).filter(|name| name.starts_with(PREFIX))
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::Section;
-use super::section::{flag, variable};
+use super::section::{flag, full_key, variable};
 
 /// One-letter flags, the original's (CL-01, CL-02).
 const SHORT: [(&str, char); 4] = [("port", 'p'), ("cores", 'c'), ("memory", 'm'), ("work_dir", 'd')];
@@ -44,14 +44,19 @@ impl<S: Section> Flags<S> {
 impl<S: Section> Args for Flags<S> {
     fn augment_args(command: Command) -> Command {
         let defaults = S::defaults();
-        S::SETTINGS.iter().fold(command, |command, setting| {
+        S::SETTINGS.iter().filter(|setting| setting.flag).fold(command, |command, setting| {
             let about: String = setting.help.lines().map(str::trim).collect::<Vec<_>>().join(" ");
             let default = (setting.show)(&defaults);
             let help = format!("{about} [default: {default}] [env: {}]", variable::<S>(setting.key));
-            let short = SHORT.iter().find(|(key, _)| *key == setting.key).map(|(_, short)| *short);
+            let short =
+                SHORT.iter().find(|(key, _)| S::FLAGS.is_empty() && *key == setting.key).map(|(_, short)| *short);
             let action = if setting.list { ArgAction::Append } else { ArgAction::Set };
             let heading = S::NAME.is_empty().then_some(GENERAL);
-            let arg = Arg::new(setting.key).long(flag(setting.key)).help(help).action(action).help_heading(heading);
+            let arg = Arg::new(full_key::<S>(setting.key))
+                .long(flag::<S>(setting.key))
+                .help(help)
+                .action(action)
+                .help_heading(heading);
             command.arg(arg.short(short).value_name("VALUE").allow_hyphen_values(true).global(S::NAME.is_empty()))
         })
     }
@@ -69,8 +74,8 @@ impl<S: Section> FromArgMatches for Flags<S> {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in S::SETTINGS {
-            if let Some(texts) = matches.get_many::<String>(setting.key) {
+        for setting in S::SETTINGS.iter().filter(|setting| setting.flag) {
+            if let Some(texts) = matches.get_many::<String>(&full_key::<S>(setting.key)) {
                 self.given.insert(setting.key, texts.cloned().collect());
             }
         }

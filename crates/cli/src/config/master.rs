@@ -13,10 +13,13 @@ use tanist_store::etcd::DEFAULT_TTL;
 use super::etcd::{self, ClusterName, EtcdPrefix, EtcdUrl};
 use super::section::{Conflict, section};
 use super::value::show_duration;
+use crate::daemon::WebPlace;
 use crate::host;
 
 /// Where the original's masters listen (CL-01).
 pub(crate) const DEFAULT_PORT: u16 = 7077;
+/// Where the original's masters show their pages (CL-01).
+const DEFAULT_WEB_PORT: u16 = 8080;
 /// Smallest start-again point of the application counter, the original's.
 const LEAST_MODULO: u64 = 1000;
 /// Smallest worker time-out: four heartbeats a tenth of a second apart.
@@ -32,6 +35,12 @@ section! {
     bind: Option<String> = None;
     /// Port to listen on, 0 = any free one. Unless a port is set, the next 16 are tried while one is taken.
     port: u16 = DEFAULT_PORT;
+    /// Port of the web pages, 0 = any free one, none = no pages. Unless a port is set, the next 16 are tried while one is taken.
+    web_port: Option<u16> = Some(DEFAULT_WEB_PORT);
+    /// Address on which to listen for web pages; unset: where the master itself listens.
+    web_bind: Option<String> = None;
+    /// Host name in the addresses of web pages, if browsers need another one than the host's.
+    web_host: Option<String> = None;
     /// Name of this master, unique in its cluster and the same over restarts; unset: host:port.
     id: Option<MasterId> = None;
     /// Directory of the embedded store, for masters that all run on this host and share it. Either this or etcd is set.
@@ -67,11 +76,11 @@ section! {
     max_drivers: Option<NonZeroU32> = None;
     /// Cores of an application that names no limit (AP-03).
     default_cores: Option<Cores> = None;
-    /// Form of application ids; arguments: time stamp, counter (AP-01).
+    /// Form of application ids; arguments: time stamp, number (AP-01).
     app_id_pattern: String = "app-%s-%04d".to_owned();
-    /// Form of driver ids; arguments: time stamp, counter (DR-02).
+    /// Form of driver ids; arguments: time stamp, number (DR-02).
     driver_id_pattern: String = "driver-%s-%04d".to_owned();
-    /// The application counter starts again at 0 here.
+    /// Applications are numbered from 0 and below this, whatever the term.
     app_number_modulo: Option<u64> = None;
     /// Use an application's name as its id.
     app_name_as_id: bool = false;
@@ -127,6 +136,12 @@ fn pattern_rule(error: &InvalidId) -> String {
 }
 
 impl MasterSettings {
+    /// Where the web pages are.
+    pub(crate) fn web(&self) -> WebPlace<'_> {
+        let bind = self.web_bind.as_ref().or(self.bind.as_ref()).unwrap_or(&self.host);
+        WebPlace { bind, host: self.web_host.as_ref().unwrap_or(&self.host), port: self.web_port }
+    }
+
     /// The settings of the machine.
     ///
     /// # Errors

@@ -1,15 +1,18 @@
-//! Putting the sources over each other: flag, environment variable, file, default.
+//! Putting the sources over each other: flag, environment variable, file, what Spark was told, default.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use tanist_worker::runner::redact::REDACTED;
 
 use super::env::{OTHERS, PREFIX};
 use super::section::{full_key, variable};
+use super::spark::{Said, SparkConf};
 use super::value::Refused;
 use super::{
-    ClientSettings, ClusterSettings, ConfigFile, Environment, Flags, MasterSettings, Section, SharedSettings,
-    WorkerSettings,
+    AuthSettings, ClientSettings, ClusterSettings, ConfigFile, Environment, Flags, MasterSettings, RestSettings,
+    Section, SharedSettings, SparkSettings, WorkerSettings,
 };
 
 /// Names farther than this from a known one, as a share of its length, are nobody's misspelling.
@@ -20,6 +23,8 @@ const NEAREST_ABOVE: f64 = 0.6;
 pub(crate) enum Source {
     /// Nobody set it.
     Default,
+    /// Spark's own configuration.
+    Spark(Said),
     /// The configuration file.
     File {
         /// Which.
@@ -37,6 +42,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Spark(said) => said.fmt(f),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Flag(name) => write!(f, "flag --{name}"),
@@ -119,6 +125,11 @@ impl Problems {
         Self(vec![problem])
     }
 
+    /// An error if there is anything in any of these.
+    pub(crate) fn all(several: impl IntoIterator<Item = Self>) -> Result<(), Self> {
+        Self::none_or(several.into_iter().flat_map(|problems| problems.0).collect())
+    }
+
     /// An error if there is anything in the list.
     pub(crate) fn none_or(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
@@ -186,22 +197,32 @@ pub(crate) fn missing<S: Section>(key: &str) -> Problems {
     let setting = S::SETTINGS.iter().find(|setting| setting.key == key);
     Problems::one(Problem::Missing {
         key: full_key::<S>(key),
-        flag: super::section::flag(key),
+        flag: super::section::flag::<S>(key),
         variable: variable::<S>(key),
         allowed: setting.map(|setting| (setting.allowed)()).unwrap_or_default(),
     })
 }
 
-/// File and environment; the flags of a command come on top.
+/// File and environment, over what Spark was told; the flags of a command come on top.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layers {
     /// The configuration file, if one was named.
     pub(crate) file: Option<ConfigFile>,
     /// The variables.
     pub(crate) env: Environment,
+    /// Spark's own configuration, for masters and workers.
+    pub(crate) spark: SparkConf,
 }
 
 impl Layers {
+    /// These over Spark's own configuration: a file of properties, and the variables.
+    ///
+    /// # Errors
+    /// What of it cannot be read.
+    pub(crate) fn over_spark(&self, properties_file: Option<&Path>) -> Result<Self, Problems> {
+        Ok(Self { spark: SparkConf::of(properties_file, &self.env)?, ..self.clone() })
+    }
+
     /// The effective settings of one component.
     ///
     /// # Errors
@@ -212,7 +233,10 @@ impl Layers {
         for setting in S::SETTINGS {
             let Some((texts, source)) = self.find::<S>(setting.key, flags) else { continue };
             let taken = texts
-                .map_err(|value| Refused { value, allowed: "UTF-8 text".to_owned() })
+                .map_err(|value| Refused {
+                    value: if setting.secret { REDACTED.to_owned() } else { value },
+                    allowed: "UTF-8 text".to_owned(),
+                })
                 .and_then(|texts| (setting.set)(&mut resolved.settings, &texts));
             if let Err(Refused { value, allowed }) = taken {
                 let key = full_key::<S>(setting.key);
@@ -229,15 +253,17 @@ impl Layers {
     /// The winning source of a key. The inner error is a value that is not UTF-8.
     fn find<S: Section>(&self, key: &'static str, flags: &Flags<S>) -> Option<(Result<Vec<String>, String>, Source)> {
         if let Some(texts) = flags.get(key) {
-            return Some((Ok(texts.to_vec()), Source::Flag(super::section::flag(key))));
+            return Some((Ok(texts.to_vec()), Source::Flag(super::section::flag::<S>(key))));
         }
         let variable = variable::<S>(key);
         if let Some(value) = self.env.get(&variable) {
             return Some((value.map(|text| vec![text.to_owned()]), Source::Variable(variable)));
         }
-        let file = self.file.as_ref()?;
-        let entry = file.get(&full_key::<S>(key))?;
-        Some((Ok(entry.texts.clone()), Source::File { path: file.path().to_owned(), line: entry.line }))
+        let full = full_key::<S>(key);
+        if let Some((file, entry)) = self.file.as_ref().and_then(|file| Some((file, file.get(&full)?))) {
+            return Some((Ok(entry.texts.clone()), Source::File { path: file.path().to_owned(), line: entry.line }));
+        }
+        self.spark.find(S::NAME, &full).map(|(texts, source)| (Ok(texts), source))
     }
 
     /// Checks every key and value of the file, whatever command is run.
@@ -245,13 +271,16 @@ impl Layers {
     /// # Errors
     /// All that is wrong.
     pub(crate) fn check_file(&self) -> Result<(), Problems> {
-        let alone = Layers { file: self.file.clone(), env: Environment::default() };
+        let alone = Layers { file: self.file.clone(), ..Self::default() };
         let checks = [
             alone.resolve::<SharedSettings>(&Flags::default()).err(),
             alone.resolve::<ClusterSettings>(&Flags::default()).err(),
             alone.resolve::<ClientSettings>(&Flags::default()).err(),
             alone.resolve::<MasterSettings>(&Flags::default()).err(),
+            alone.resolve::<RestSettings>(&Flags::default()).err(),
             alone.resolve::<WorkerSettings>(&Flags::default()).err(),
+            alone.resolve::<SparkSettings>(&Flags::default()).err(),
+            alone.resolve::<AuthSettings>(&Flags::default()).err(),
         ];
         let misfits = self.file.iter().flat_map(ConfigFile::misfits).cloned();
         Problems::none_or(misfits.chain(checks.into_iter().flatten().flat_map(|problems| problems.0)).collect())
@@ -276,13 +305,23 @@ pub(crate) fn known_keys() -> Vec<String> {
         .chain(of::<ClusterSettings>())
         .chain(of::<ClientSettings>())
         .chain(of::<MasterSettings>())
+        .chain(of::<RestSettings>())
         .chain(of::<WorkerSettings>())
+        .chain(of::<SparkSettings>())
+        .chain(of::<AuthSettings>())
         .collect()
 }
 
 /// The tables of the file.
-pub(crate) fn sections() -> [&'static str; 3] {
-    [ClientSettings::NAME, MasterSettings::NAME, WorkerSettings::NAME]
+pub(crate) fn sections() -> [&'static str; 6] {
+    [
+        ClientSettings::NAME,
+        MasterSettings::NAME,
+        RestSettings::NAME,
+        WorkerSettings::NAME,
+        SparkSettings::NAME,
+        AuthSettings::NAME,
+    ]
 }
 
 /// The known name that looks most like this one, if any does.

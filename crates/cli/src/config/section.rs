@@ -10,6 +10,10 @@ pub(crate) struct Setting<S> {
     pub(crate) help: &'static str,
     /// Whether several texts are one value.
     pub(crate) list: bool,
+    /// Whether there may be secrets in a text that cannot be read.
+    pub(crate) secret: bool,
+    /// Whether it may be given as a flag.
+    pub(crate) flag: bool,
     /// What may be given.
     pub(crate) allowed: fn() -> String,
     /// Takes the texts of one source over into the settings.
@@ -25,6 +29,8 @@ pub(crate) type Conflict = (&'static str, String);
 pub(crate) trait Section: Sized + 'static {
     /// Name of its table in the file; empty = the top of the file.
     const NAME: &'static str;
+    /// What its flags begin with, where a command has flags of several sections; ends with a dash.
+    const FLAGS: &'static str = "";
     /// Its settings, in the order they are shown.
     const SETTINGS: &'static [Setting<Self>];
 
@@ -48,8 +54,8 @@ pub(crate) fn variable<S: Section>(key: &str) -> String {
 }
 
 /// `worker-timeout`, without the two dashes.
-pub(crate) fn flag(key: &str) -> String {
-    key.replace('_', "-")
+pub(crate) fn flag<S: Section>(key: &str) -> String {
+    format!("{}{}", S::FLAGS, key.replace('_', "-"))
 }
 
 /// Writes the struct, its defaults and its [`Section::SETTINGS`] from one list. The documentation of a field is the
@@ -57,7 +63,7 @@ pub(crate) fn flag(key: &str) -> String {
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
-        struct $name:ident in $section:literal, conflicts: $conflicts:expr;
+        struct $name:ident in $section:literal $(, flags: $flags:literal)?, conflicts: $conflicts:expr;
         $( $(#[doc = $help:literal])+ $field:ident: $type:ty = $default:expr; )+
     ) => {
         $(#[doc = $about])+
@@ -68,11 +74,14 @@ macro_rules! section {
 
         impl $crate::config::Section for $name {
             const NAME: &'static str = $section;
+            $( const FLAGS: &'static str = $flags; )?
             const SETTINGS: &'static [$crate::config::Setting<Self>] = &[
                 $( $crate::config::Setting {
                     key: stringify!($field),
                     help: concat!($($help, "\n"),+),
                     list: <$type as $crate::config::Value>::LIST,
+                    secret: <$type as $crate::config::Value>::SECRET,
+                    flag: <$type as $crate::config::Value>::FLAG,
                     allowed: <$type as $crate::config::Value>::allowed,
                     set: |settings, texts| {
                         settings.$field = $crate::config::Value::read(texts)?;

@@ -15,7 +15,7 @@ fn env(variables: &[(&str, &str)]) -> Environment {
 
 fn layers(file: &str, variables: &[(&str, &str)]) -> Layers {
     let file = (!file.is_empty()).then(|| ConfigFile::parse(Path::new("t.toml"), file).unwrap());
-    Layers { file, env: env(variables) }
+    Layers { file, env: env(variables), ..Layers::default() }
 }
 
 fn complaint<S: Section + std::fmt::Debug>(layers: &Layers, flags: &Flags<S>) -> String {
@@ -36,6 +36,18 @@ fn flags_win_over_variables_over_the_file_over_defaults() {
     assert_eq!(resolved.source("memory"), &Source::Variable("TANIST_WORKER_MEMORY".to_owned()));
     assert_eq!(resolved.source("cleanup_ttl"), &Source::File { path: PathBuf::from("t.toml"), line: 4 });
     assert_eq!(resolved.source("retained_drivers"), &Source::Default);
+}
+
+/// What the original's worker takes as memory, by its flag and by its variable.
+#[test]
+fn t_wa_01_to_04_memory_needs_its_unit() {
+    let by_flag = |text| layers("", &[]).resolve(&Flags::<WorkerSettings>::default().with("memory", text));
+    let by_variable = |text| layers("", &[("TANIST_WORKER_MEMORY", text)]).resolve(&Flags::<WorkerSettings>::default());
+    for refused in [by_flag("10000").unwrap_err(), by_variable("50000").unwrap_err()] {
+        assert!(refused.to_string().contains("at least 1 MiB with its unit"), "T-WA-01, T-WA-02: {refused}");
+    }
+    assert_eq!(by_variable("5G").unwrap().settings.memory, Memory::mib(5120), "T-WA-03");
+    assert_eq!(by_flag("10000M").unwrap().settings.memory, Memory::mib(10_000), "T-WA-04");
 }
 
 #[test]
@@ -76,6 +88,33 @@ fn complaints_name_key_value_source_and_what_is_allowed() {
         for part in wanted {
             assert!(text.contains(part), "{key}={value}: {part:?} is missing in {text}");
         }
+    }
+}
+
+/// Command lines are seen by everybody on a host.
+#[test]
+fn se_04_there_is_no_flag_for_a_secret() {
+    use clap::Args as _;
+    let command = Flags::<AuthSettings>::augment_args(clap::Command::new("t"));
+    let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    assert!(flags.contains(&"auth-secret-file") && !flags.contains(&"auth-secret"), "{flags:?}");
+    let by_variable = layers("", &[("TANIST_AUTH_SECRET", "s3cr3t")]);
+    let resolved = by_variable.resolve(&Flags::<AuthSettings>::default()).unwrap();
+    assert_eq!(resolved.settings.secret.as_ref().unwrap().expose(), "s3cr3t");
+    assert!(!format!("{resolved:?}").contains("s3cr3t"));
+    assert!(resolved.rows().all(|(_, value, _)| value != "s3cr3t"));
+}
+
+#[test]
+fn homes_of_spark_are_named_by_their_releases() {
+    let good = layers("[spark.homes]\n\"3.5\" = \"/opt/a\"\n\"4.1\" = \"/opt/b\"", &[]);
+    let homes = good.resolve(&Flags::<SparkSettings>::default()).unwrap().settings.by_family();
+    let expected = [("3.5", "/opt/a"), ("4.1", "/opt/b")];
+    assert_eq!(homes, expected.map(|(family, dir)| (family.parse().unwrap(), PathBuf::from(dir))).into());
+    let given = Flags::<SparkSettings>::default().with("homes", "4.1.4=/opt/b");
+    let text = complaint(&layers("", &[]), &given);
+    for part in ["spark.homes = \"4.1.4=/opt/b\"", "flag --spark-homes", "such as 3.5", "\"4.1.4\" is none"] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
     }
 }
 
@@ -198,8 +237,12 @@ fn a_value_of_a_variable_is_blamed_on_the_variable() {
     assert!(text.contains("master.port = \"tcp://10.0.0.1:7077\""), "{text}");
     assert!(text.contains("environment variable TANIST_MASTER_PORT"), "{text}");
     let raw = Environment::new([(OsString::from("TANIST_WORKER_HOST"), OsString::from_vec(vec![0xff]))]);
-    let text = complaint(&Layers { file: None, env: raw }, &Flags::<WorkerSettings>::default());
+    let text = complaint(&Layers { env: raw, ..Layers::default() }, &Flags::<WorkerSettings>::default());
     assert!(text.contains("worker.host") && text.contains("UTF-8"), "{text}");
+    let raw = OsString::from_vec(b"keyPassword=s3cr3t\xff".to_vec());
+    let raw = Environment::new([(OsString::from("TANIST_WORKER_SSL_SETTINGS"), raw)]);
+    let text = complaint(&Layers { env: raw, ..Layers::default() }, &Flags::<WorkerSettings>::default());
+    assert!(text.contains("worker.ssl_settings") && !text.contains("s3cr3t"), "{text}");
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub(crate) struct Refused {
 pub(crate) trait Value: Sized {
     /// Whether several texts are one value.
     const LIST: bool = false;
+    /// Whether there may be secrets in a text that cannot be read.
+    const SECRET: bool = false;
+    /// Whether it may be given as a flag. Those are seen by everybody on a host.
+    const FLAG: bool = true;
 
     /// What may be given, as in "allowed: a duration such as …".
     fn allowed() -> String;
@@ -137,6 +141,8 @@ impl Value for MasterList {
 
 impl<T: Value> Value for Option<T> {
     const LIST: bool = T::LIST;
+    const SECRET: bool = T::SECRET;
+    const FLAG: bool = T::FLAG;
 
     fn allowed() -> String {
         format!("{}, or {NONE}", T::allowed())

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use tanist_core::ids::{IdPattern, WorkerId};
 use tanist_core::units::{Cores, Memory};
+use tanist_core::worker::SslSettings;
 use tanist_worker::runner::host::{detect_cores, detect_memory};
 use tanist_worker::runner::logs::Interval;
 
 use super::section::{Conflict, section};
 use super::value::scalar_value;
+use crate::daemon::WebPlace;
 use crate::host;
 
+/// Where the original's workers show their pages (CL-02).
+const DEFAULT_WEB_PORT: u16 = 8081;
 /// The largest a wait for the end of a process may be set: an hour is no grace any more.
 const LONGEST_GRACE: Duration = Duration::from_secs(3600);
 /// The first wait before a supervised driver is started again (DRN-06).
@@ -61,6 +65,12 @@ section! {
     bind: Option<String> = None;
     /// Port to listen on, 0 = any free one.
     port: u16 = 0;
+    /// Port of the web pages, 0 = any free one, none = no pages. Unless a port is set, the next 16 are tried while one is taken.
+    web_port: Option<u16> = Some(DEFAULT_WEB_PORT);
+    /// Address on which to listen for web pages; unset: where the worker itself listens.
+    web_bind: Option<String> = None;
+    /// Host name in the addresses of web pages, if browsers need another one than the host's.
+    web_host: Option<String> = None;
     /// Name of this worker; unset: made from the pattern at every start.
     id: Option<WorkerId> = None;
     /// Form of worker ids; arguments: time stamp, host, port (WR-01).
@@ -74,6 +84,12 @@ section! {
     /// Directories for scratch space of applications (WL-03); unset: the system's one for temporary files.
     local_dirs: Vec<PathBuf> = vec![std::env::temp_dir()];
 
+    /// Directory where Spark is installed, for Java programs of which no release is known, and for those of its own
+    /// release (CMD-01). Where there are several: spark.homes.
+    spark_home: Option<PathBuf> = None;
+    /// This host's own spark.ssl.* settings, for Java programs with spark.ssl.useNodeLocalConf=true (WL-04).
+    ssl_settings: SslSettings = SslSettings::default();
+
     /// Custom resources offered, such as gpu=2 (RS-01).
     resources: BTreeMap<String, u32> = BTreeMap::new();
     /// JSON file that says which addresses the custom resources have (RS-01).
@@ -83,7 +99,8 @@ section! {
 
     /// Come back to the address under which a master was reached instead of the one it announces (WR-05).
     prefer_configured_master_address: bool = false;
-    /// Give up after so many tries to register in a row (WR-04).
+    /// Give up after so many tries to register in a row: 6 every 5 to 15 s, then every 30 to 90 s (WR-04). Without it
+    /// the worker tries for ever, every 1 to 3 s.
     max_registration_retries: Option<u32> = None;
 
     /// When executors' logs roll: daily, hourly, minutely, a number of seconds, or a size such as 1m (LOG-01).
@@ -127,6 +144,14 @@ section! {
     decommission_enabled: bool = false;
     /// Address of a reverse proxy in front of all web pages, for log addresses (ERN-04).
     reverse_proxy_url: Option<String> = None;
+}
+
+impl WorkerSettings {
+    /// Where the web pages are.
+    pub(crate) fn web(&self) -> WebPlace<'_> {
+        let bind = self.web_bind.as_ref().or(self.bind.as_ref()).unwrap_or(&self.host);
+        WebPlace { bind, host: self.web_host.as_ref().unwrap_or(&self.host), port: self.web_port }
+    }
 }
 
 fn conflicts(worker: &WorkerSettings) -> Vec<Conflict> {

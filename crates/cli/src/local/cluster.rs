@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::child::{Child, ChildEnd};
 use super::place::Place;
+use crate::daemon::Ready;
 use crate::exit::Failure;
 
 /// How long children may take to end in order, drivers' own time-outs included. Then they are killed.
@@ -66,10 +67,10 @@ impl Cluster {
         &self.addresses
     }
 
-    /// Name, address, process id and log of every child, masters first.
-    pub(crate) fn children(&self) -> impl Iterator<Item = (&str, &str, u32, &std::path::Path)> {
+    /// Name, addresses, process id and log of every child, masters first.
+    pub(crate) fn children(&self) -> impl Iterator<Item = (&str, &Ready, u32, &std::path::Path)> {
         let all = self.masters.iter().chain(&self.workers);
-        all.map(|child| (child.name.as_str(), child.ready.address.as_str(), child.pid, child.log.as_path()))
+        all.map(|child| (child.name.as_str(), &child.ready, child.pid, child.log.as_path()))
     }
 
     /// Waits for the next child that ends by itself; for ever if none is left. Safe to drop and call again.
@@ -112,11 +113,14 @@ async fn stop_all(children: &mut [Child]) {
     }
 }
 
+/// What is configured for this host's one master or worker cannot be that of several.
+const WEB: [&str; 6] = ["--web-port", "0", "--web-bind", HOST, "--web-host", HOST];
+
 async fn start_master(name: &str, common: &[String], place: &Place) -> Result<Child, Failure> {
     let store = place.store().display().to_string();
     // A cluster in etcd that is configured on this host is another one than this.
-    let words =
-        ["master", "--id", name, "--host", HOST, "--bind", HOST, "--port", "0", "--store", &store, "--etcd", ""];
+    let own = ["master", "--id", name, "--host", HOST, "--bind", HOST, "--port", "0", "--rest-port", "0"];
+    let words = [&own, ["--store", &store, "--etcd", ""].as_slice(), &WEB].concat();
     start(name, &words, common, place).await
 }
 
@@ -133,6 +137,7 @@ async fn start_worker(
         ["worker", "--masters", masters, "--host", HOST, "--bind", HOST, "--port", "0"].as_slice(),
         // A name set for this host's one worker cannot be that of several.
         &["--id", "none", "--cores", &cores, "--memory", &memory, "--work-dir", &work],
+        &WEB,
     ]
     .concat();
     start(name, &words, common, place).await

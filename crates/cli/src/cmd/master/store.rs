@@ -1,7 +1,5 @@
 //! The store of a master: files of this host, or etcd.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,11 +7,9 @@ use tanist_master::Backend;
 use tanist_store::EmbeddedStore;
 use tanist_store::etcd::{Credentials, EtcdOptions, EtcdStore, EtcdTls};
 
+use crate::cmd::secret;
 use crate::config::{MasterSettings, Resolved};
 use crate::exit::Failure;
-
-/// Permission of everybody on a host to read a file.
-const READ_BY_OTHERS: u32 = 0o004;
 
 /// Opens the store that the settings name. That etcd cannot be reached is no failure: it is waited for.
 ///
@@ -66,13 +62,13 @@ fn key_of(option: &str) -> &'static str {
 /// With the files read: they are not looked at again while the process lives.
 fn options(resolved: &Resolved<MasterSettings>) -> Result<EtcdOptions, Failure> {
     let settings = &resolved.settings;
-    let read = |key, path: Option<&Path>| path.map(|path| read(resolved, key, path)).transpose();
-    let password = read("etcd_password_file", settings.etcd_password_file.as_deref())?;
-    let password = password.map(|bytes| password_of(resolved, bytes)).transpose()?;
+    let read = |key, path: Option<&Path>| path.map(|path| secret::read(resolved, key, path)).transpose();
+    let password = settings.etcd_password_file.as_deref();
+    let password = password.map(|path| secret::read_line(resolved, "etcd_password_file", path)).transpose()?;
     let certificate = read("etcd_cert", settings.etcd_cert.as_deref())?;
     let key = read("etcd_key", settings.etcd_key.as_deref())?;
-    for secret in [&settings.etcd_password_file, &settings.etcd_key].into_iter().flatten() {
-        warn_if_open(secret);
+    if let Some(path) = &settings.etcd_key {
+        secret::warn_if_open(path);
     }
     let tls = read("etcd_ca", settings.etcd_ca.as_deref())?.map(|ca| EtcdTls {
         ca,
@@ -89,29 +85,10 @@ fn options(resolved: &Resolved<MasterSettings>) -> Result<EtcdOptions, Failure> 
     })
 }
 
-fn read(resolved: &Resolved<MasterSettings>, key: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| resolved.problem(key, format!("a file that this process can read ({error})")).into())
-}
-
-/// The text of the file without the line break that editors put behind it.
-fn password_of(resolved: &Resolved<MasterSettings>, bytes: Vec<u8>) -> Result<String, Failure> {
-    let text = String::from_utf8(bytes).ok();
-    let password = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-    let password = password.filter(|password| !password.is_empty() && !password.contains(['\r', '\n']));
-    password.ok_or_else(|| resolved.problem("etcd_password_file", "a file with one line of UTF-8 text").into())
-}
-
-/// A secret that is no secret is told, and used: it may be the only one there is.
-fn warn_if_open(path: &Path) {
-    let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode());
-    if mode & READ_BY_OTHERS != 0 {
-        let mode = format!("{:o}", mode & 0o777);
-        tracing::warn!(file = %path.display(), mode, "everybody on this host can read this secret; let it have mode 600");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::{Flags, Layers};
 
