@@ -28,6 +28,8 @@ pub struct Cluster {
     pub masters: Vec<Node>,
     /// Its workers; a killed one stays in the list.
     pub workers: Vec<Node>,
+    /// `host:port` of each master's REST, by their places, if the shape asks for it.
+    pub rest: Vec<String>,
     /// In front of the masters, by their places, if the shape asks for it.
     pub before_masters: Vec<Proxy>,
     /// In front of the workers, by their places, if the shape asks for it.
@@ -51,7 +53,8 @@ impl Cluster {
     pub fn start_unready(shape: Shape) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("tanist-e2e-").tempdir()?;
         let (masters, workers, before_masters, before_workers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut cluster = Self { masters, workers, before_masters, before_workers, shape, directory };
+        let rest = Vec::new();
+        let mut cluster = Self { masters, workers, rest, before_masters, before_workers, shape, directory };
         for n in 1..=cluster.shape.masters {
             cluster.add_master(&format!("m{n}"))?;
         }
@@ -73,8 +76,12 @@ impl Cluster {
 
     /// Starts one more master.
     pub fn add_master(&mut self, id: &str) -> Result<()> {
-        let (node, proxy) = self.on_free_port(|port| self.start_master(id, port, &[]))?;
+        let ((node, rest), proxy) = self.on_free_port(|port| {
+            let rest = self.shape.rest.then(free_port).transpose()?;
+            Ok((self.start_master(id, port, rest, &[])?, rest))
+        })?;
         self.masters.push(node);
+        self.rest.extend(rest.map(|port| format!("127.0.0.1:{port}")));
         self.before_masters.extend(proxy);
         Ok(())
     }
@@ -92,7 +99,8 @@ impl Cluster {
     pub fn restart_master(&mut self, master: usize, environment: &[(&str, &str)]) -> Result<()> {
         self.masters[master].kill_nine();
         let (id, port) = (self.masters[master].id.clone(), self.masters[master].port()?);
-        self.masters[master] = self.start_master(&id, port, environment)?;
+        let rest = self.rest.get(master).and_then(|address| address.rsplit(':').next()?.parse().ok());
+        self.masters[master] = self.start_master(&id, port, rest, environment)?;
         Ok(())
     }
 
@@ -118,11 +126,14 @@ impl Cluster {
         self.masters.iter().map(|master| master.address.as_str()).collect::<Vec<_>>().join(",")
     }
 
-    fn start_master(&self, id: &str, port: u16, environment: &[(&str, &str)]) -> Result<Node> {
+    fn start_master(&self, id: &str, port: u16, rest: Option<u16>, environment: &[(&str, &str)]) -> Result<Node> {
         let store = self.directory.path().join("store");
         let mut arguments = self.place("master", port);
         arguments.extend(["--id".to_owned(), id.to_owned()]);
         arguments.extend(self.shape.store.flags(&store.to_string_lossy()));
+        if let Some(port) = rest {
+            arguments.extend(["--rest-enabled", "true", "--rest-port", &port.to_string()].map(str::to_owned));
+        }
         arguments.extend(self.shape.master_flags.iter().map(|&flag| flag.to_owned()));
         self.start_node(id, &arguments, environment)
     }
@@ -137,6 +148,9 @@ impl Cluster {
         // Not in the system's directory for temporary files, where a worker that is killed leaves it behind.
         let scratch = self.directory.path().join("scratch");
         arguments.extend(["--local-dirs".to_owned(), scratch.to_string_lossy().into_owned()]);
+        if let Some(home) = &self.shape.spark_home {
+            arguments.extend(["--spark-home".to_owned(), home.to_string_lossy().into_owned()]);
+        }
         let own_id = self.shape.worker_flags.contains(&"--id");
         arguments.extend(id.filter(|_| !own_id).into_iter().flat_map(|id| ["--id".to_owned(), id.to_owned()]));
         arguments.extend(self.shape.worker_flags.iter().map(|&flag| flag.to_owned()));
@@ -160,7 +174,7 @@ impl Cluster {
     }
 
     /// A node keeps its port when it is started again, so it is chosen here; together with a proxy before it.
-    fn on_free_port(&self, start: impl Fn(u16) -> Result<Node>) -> Result<(Node, Option<Proxy>)> {
+    fn on_free_port<T>(&self, start: impl Fn(u16) -> Result<T>) -> Result<(T, Option<Proxy>)> {
         let mut tries = 0;
         loop {
             tries += 1;

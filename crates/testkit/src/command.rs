@@ -1,15 +1,17 @@
 //! The command line, used against a cluster.
 
-use std::process::{Child, Command, Stdio};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::cluster::{Cluster, SOON};
 use crate::node::binary;
-use crate::wait::wait_for;
+use crate::wait::{LOOK_EVERY, wait_for};
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -23,10 +25,47 @@ pub struct Finished {
 }
 
 impl Finished {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// What it said, as JSON; null where it is none.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_default()
     }
+}
+
+/// Runs a command to its end. It is killed where that does not come in time.
+pub(crate) fn to_its_end(command: &mut Command, limit: Duration) -> Result<Finished> {
+    // Files, not pipes: a process that it leaves behind would hold those open.
+    let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("running {command:?}"))?;
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        match child.try_wait()? {
+            None if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+            outcome => break outcome,
+        }
+    };
+    let (stdout, stderr) = (whole(stdout)?, whole(stderr)?);
+    let Some(status) = status else {
+        child.kill()?;
+        child.wait()?;
+        bail!("{command:?} has not ended within {limit:?}: {stdout} {stderr}");
+    };
+    Ok(Finished { code: status.code().unwrap_or(-1), stdout, stderr })
+}
+
+fn whole(mut file: File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Starts `tanist <arguments>` against these masters (`host:port,…`); the handle gives its end.
@@ -39,7 +78,7 @@ pub fn tanist(masters: &str, arguments: &[&str]) -> Result<thread::JoinHandle<Re
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("running {arguments:?}"))?;
-    Ok(thread::spawn(move || Ok(finished(&child.wait_with_output()?))))
+    Ok(thread::spawn(move || Ok(Finished::of(&child.wait_with_output()?))))
 }
 
 impl Cluster {
@@ -124,13 +163,5 @@ impl Cluster {
             leads.then(|| answer["leader"]["epoch"].as_u64()).flatten()
         };
         wait_for(&format!("{id} to be ALIVE"), limit, find)
-    }
-}
-
-fn finished(output: &std::process::Output) -> Finished {
-    Finished {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }

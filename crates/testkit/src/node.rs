@@ -34,6 +34,8 @@ pub struct Node {
     pub address: String,
     /// Its id.
     pub id: String,
+    /// `host:port` of its web pages; empty if it has none.
+    pub web: String,
     /// Where its log goes.
     pub log: PathBuf,
 }
@@ -46,18 +48,27 @@ impl Node {
 
     /// As [`Node::start`], with these variables in its environment, such as `FAILPOINTS`. An existing log goes on.
     pub fn start_with(arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Result<Self> {
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        // What Spark is told on this machine would be told to the node, too.
+        let of_spark =
+            std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("SPARK_"));
+        for name in of_spark {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(arguments)
             .args(["--announce", "--die-with-parent"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(OpenOptions::new().create(true).append(true).open(log)?)
             .env_remove("TANIST_MASTERS")
+            // Tests run beside each other.
+            .envs([("TANIST_MASTER_WEB_PORT", "0"), ("TANIST_WORKER_WEB_PORT", "0")])
             .envs(environment.iter().copied())
             .spawn()
             .with_context(|| format!("starting {} {arguments:?}", binary().display()))?;
         match ready(&mut child) {
-            Ok((address, id)) => Ok(Self { child, address, id, log: log.to_owned() }),
+            Ok((address, id, web)) => Ok(Self { child, address, id, web, log: log.to_owned() }),
             Err(error) => {
                 drop(child.kill());
                 drop(child.wait());
@@ -113,7 +124,7 @@ impl Node {
 }
 
 /// Waits until a node says who it is.
-fn ready(child: &mut Child) -> Result<(String, String)> {
+fn ready(child: &mut Child) -> Result<(String, String, String)> {
     let stdout = child.stdout.take().context("its standard output")?;
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
@@ -124,7 +135,8 @@ fn ready(child: &mut Child) -> Result<(String, String)> {
     let line = receive.recv_timeout(READY_WITHIN).context("waiting for its first word")?;
     let ready: serde_json::Value = serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))?;
     let field = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| format!("{name} in {line}"));
-    Ok((field("address")?, field("id")?))
+    let web = ready["web"].as_str().and_then(|url| url.strip_prefix("http://")).unwrap_or_default().to_owned();
+    Ok((field("address")?, field("id")?, web))
 }
 
 impl Drop for Node {

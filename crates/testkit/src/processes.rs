@@ -23,6 +23,11 @@ impl Marker {
         Self(format!("tanist-test-{test}-{:016x}", u64::from_le_bytes(bytes)))
     }
 
+    /// A text that is known to be in command lines, and in no others.
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.0

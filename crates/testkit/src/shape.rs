@@ -1,5 +1,7 @@
 //! What a cluster consists of.
 
+use std::path::PathBuf;
+
 use crate::etcd::Etcd;
 
 /// What a cluster consists of.
@@ -19,6 +21,10 @@ pub struct Shape {
     pub worker_flags: Vec<&'static str>,
     /// Where masters keep their records.
     pub store: Store,
+    /// Whether masters serve submissions over REST, each on a port of its own.
+    pub rest: bool,
+    /// Where workers find Spark, for Java programs.
+    pub spark_home: Option<PathBuf>,
     /// Whether masters and workers are reached through proxies, so that the network between them can fail. Whose process
     /// is gone then looks cut off, not gone: its proxy still listens.
     pub proxied: bool,
@@ -34,6 +40,8 @@ impl Default for Shape {
             master_flags: Vec::new(),
             worker_flags: Vec::new(),
             store: Store::Embedded,
+            rest: false,
+            spark_home: None,
             proxied: false,
         }
     }

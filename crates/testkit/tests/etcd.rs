@@ -1,9 +1,10 @@
 //! The kit's own etcd does what tests rely on.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tanist_testkit::{Etcd, wait_for};
+use tanist_testkit::{Etcd, free_port, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -30,6 +31,13 @@ fn content_can_be_written_read_listed_and_compacted() {
     admin.put("/a/3", b"three").unwrap();
     admin.enable_auth("secret", &[("tanist", "word", "/tanist/")]).unwrap();
     admin.put("/a/4", b"four").unwrap();
+}
+
+#[test]
+fn no_port_is_given_twice() {
+    const GIVEN: usize = 2000;
+    let ports: BTreeSet<u16> = (0..GIVEN).map(|_| free_port().unwrap()).collect();
+    assert_eq!(ports.len(), GIVEN);
 }
 
 #[test]

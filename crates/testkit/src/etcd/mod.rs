@@ -5,7 +5,9 @@ mod http;
 mod member;
 mod program;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -193,18 +195,21 @@ impl Drop for Etcd {
     }
 }
 
-/// A port of loopback that is free now, and that no outgoing connection will take.
+/// A port of loopback that is free now, and that no outgoing connection will take. No port is given twice: who is given one
+/// may be yet to listen on it.
 ///
 /// # Errors
 /// If there is none.
 pub fn free_port() -> Result<u16> {
     const TRIES: u32 = 200;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     for _ in 0..TRIES {
         // The hasher's keys are the standard library's only source of random numbers.
         let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
         let port =
             PORTS.start + u16::try_from(random % u64::from(PORTS.end - PORTS.start)).context("within the range")?;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
