@@ -23,6 +23,8 @@ use crate::history::{Note, Recorder, Role};
 
 /// How long a job of the schedule takes.
 pub(crate) const JOB_LASTS: Duration = Duration::from_millis(300);
+/// What is booked for each driver and executor, and what its witness says of itself.
+const CORES: Cores = Cores(1);
 const MEMORY: Memory = Memory::mib(32);
 /// Deadline of one try; it is repeated under the same request id until it is answered.
 const TRY_WITHIN: Duration = Duration::from_secs(15);
@@ -115,21 +117,21 @@ async fn application(args: &Args, masters: MasterList, program: &str) -> Result<
     if args.executors == 0 {
         return Ok(None);
     }
-    let executor = ["witness", "--role", "executor"].map(str::to_owned).into();
     let description = ApplicationDescription {
         name: "chaos".to_owned(),
         user: "chaos".to_owned(),
-        max_cores: Some(Cores(args.executors)),
+        max_cores: Some(Cores(args.executors * CORES.0)),
         command: Command {
             program: Program::Executable(program.to_owned()),
-            arguments: executor,
+            arguments: witness(Role::Executor),
             environment: BTreeMap::new(),
         },
         ui_url: String::new(),
         default_profile: ResourceProfile {
             id: ProfileId::default(),
             memory: Some(MEMORY),
-            cores: Some(Cores(1)),
+            overhead: None,
+            cores: Some(CORES),
             resources: Amounts::default(),
         },
         initial_executor_limit: Some(args.executors),
@@ -147,6 +149,12 @@ async fn application(args: &Args, masters: MasterList, program: &str) -> Result<
     let (notices, mut told) = mpsc::channel::<Notice>(NOTICES);
     tokio::spawn(async move { while told.recv().await.is_some() {} });
     Ok(Some(AppClient::start(options, notices).await?))
+}
+
+/// The arguments by which this program is a witness.
+fn witness(role: Role) -> Vec<String> {
+    let (role, cores) = (format!("{role:?}").to_lowercase(), CORES.0.to_string());
+    ["witness", "--role", &role, "--cores", &cores].map(str::to_owned).into()
 }
 
 struct Submitter {
@@ -187,13 +195,12 @@ impl Submitter {
     }
 
     fn witness(&self, role: Role, lasts: Option<Duration>) -> DriverDescription {
-        let role_word = format!("{role:?}").to_lowercase();
-        let mut arguments: Vec<String> = ["witness", "--role", &role_word].map(str::to_owned).into();
+        let mut arguments = witness(role);
         arguments.extend(lasts.into_iter().flat_map(|lasts| ["--for".to_owned(), format!("{}ms", lasts.as_millis())]));
         DriverDescription {
             artifact: None,
             memory: MEMORY,
-            cores: Cores(1),
+            cores: CORES,
             supervise: matches!(role, Role::Supervised | Role::Once),
             command: Command {
                 program: Program::Executable(self.program.clone()),

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     role: Role,
     /// Cores that are booked for it
-    #[arg(long, default_value_t = 1)]
+    #[arg(long)]
     cores: u32,
     /// End by itself after this; unset: when it is told to
     #[arg(long = "for", value_parser = parse_duration)]

@@ -61,10 +61,9 @@ pub(super) fn one_leader_answers(case: &Case<'_>) -> Verdict {
 pub(super) fn workers_are_adopted(case: &Case<'_>) -> Verdict {
     let Some(calm) = case.told.calm else { return Verdict::NotJudged("faults have not ended".to_owned()) };
     let bound = recovery_bound(case.told.setting.lease) * case.told.setting.patience;
-    let drained: BTreeSet<&String> =
-        case.told.faults.iter().filter(|fault| fault.verb() == "drain").flat_map(|fault| &fault.hosts).collect();
+    let drained = case.drained();
     let (mut cases, mut slowest) = (Vec::new(), Duration::ZERO);
-    for host in case.told.setting.workers.iter().filter(|host| !drained.contains(host)) {
+    for host in case.told.setting.workers.iter().filter(|host| !drained.contains(host.as_str())) {
         let probes = case.told.lives.iter().filter(|life| life.host == *host && life.role == Role::Probe);
         match probes.map(|life| life.start.since(calm)).min() {
             None => cases.push(format!("{host} has not got the work that only it could do")),

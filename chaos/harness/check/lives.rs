@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::Placement;
-use super::{BEATS_LATE, Case, Verdict};
+use super::{BEATS_LATE, Case, Verdict, books};
 use crate::clock::Boot;
 use crate::history::{End, Life, Role, Who};
 
@@ -102,40 +102,10 @@ pub(super) fn nothing_is_overbooked(case: &Case<'_>) -> Verdict {
             cases.push(format!("{peak} cores were in use on {host}, which has {capacity}"));
         }
     }
-    cases.extend(books(case));
+    cases.extend(books::differences(case));
     Verdict::of(cases, || {
         format!("at most {most} of {capacity} cores of a worker in use at a time; the books equal what ran at the end")
     })
-}
-
-/// Where the store's last word differs from what runs at the end.
-fn books(case: &Case<'_>) -> Vec<String> {
-    let Some(finished) = case.told.finished.filter(|_| case.gap().is_none()) else { return Vec::new() };
-    let live = |life: &&Life| life.end.is_none() && life.alive + BEATS_LATE >= finished;
-    let running: BTreeSet<(String, u64, &str)> = case
-        .told
-        .lives
-        .iter()
-        .filter(live)
-        .filter_map(|life| match &life.who {
-            Who::Driver { driver, attempt } => Some((driver.clone(), *attempt, life.host.as_str())),
-            Who::Executor { .. } => None,
-        })
-        .collect();
-    let left = case.ledger.left_below("state/drivers/");
-    let booked: BTreeSet<(String, u64, &str)> = left
-        .iter()
-        .filter_map(|(driver, entry)| {
-            let record = &entry.written.as_ref()?.record;
-            let worker = record["placement"]["worker"].as_str()?;
-            Some(((*driver).to_owned(), record["attempt"].as_u64()?, worker))
-        })
-        .collect();
-    let shown = |(driver, attempt, host): &(String, u64, &str)| format!("{driver} attempt {attempt} on {host}");
-    let only_runs = running.difference(&booked).map(|run| format!("{} runs at the end and is in no book", shown(run)));
-    let only_booked =
-        booked.difference(&running).map(|book| format!("{} is in the books at the end and does not run", shown(book)));
-    only_runs.chain(only_booked).collect()
 }
 
 /// S8.

@@ -3,6 +3,7 @@
 //! Each property is judged as far as it can be seen from outside, and says so where it cannot. A verdict of *violated* is
 //! certain: wherever the histories leave something open, it is decided for the cluster.
 
+mod books;
 mod ledger;
 mod liveness;
 mod lives;
@@ -11,6 +12,7 @@ mod store;
 mod tests;
 mod trouble;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -93,6 +95,12 @@ struct Case<'a> {
 impl Case<'_> {
     fn transit(&self) -> Duration {
         TRANSIT * self.told.setting.patience
+    }
+
+    /// Hosts of workers that were drained.
+    fn drained(&self) -> BTreeSet<&str> {
+        let drains = self.told.faults.iter().filter(|fault| fault.verb() == "drain");
+        drains.flat_map(|fault| &fault.hosts).map(String::as_str).collect()
     }
 
     /// Why the store's history is no ground for a verdict; none = it is whole.

@@ -76,6 +76,12 @@ impl Told {
         self
     }
 
+    fn executor(mut self, (app, executor): (&str, u64), host: &str, (from, to): (f64, f64), end: Option<End>) -> Self {
+        let (who, start, alive) = (Who::Executor { app: app.to_owned(), executor }, at(from), at(to));
+        self.0.lives.push(Life { host: host.to_owned(), who, role: Role::Executor, cores: 1, start, alive, end });
+        self
+    }
+
     fn answered(mut self, request: &str, role: Role, driver: &str, second: f64) -> Self {
         let answered = Some((at(second), driver.to_owned()));
         let asked = Request { role, intended: at(second - 0.1), answered, refused: None, failures: 0 };
@@ -238,6 +244,31 @@ fn s7_a_worker_is_not_overbooked_and_the_books_are_true() {
     assert!(
         matches!(booked.verdict("S7"), Verdict::Violated(cases) if cases[0].contains("is in the books at the end"))
     );
+}
+
+#[test]
+fn s7_executors_fit_and_are_in_the_books() {
+    let record = |below: u64, cores: u64| json!({ "executor_ids_below": below, "description": { "max_cores": cores } });
+    let app = |below, cores| told().put("state/apps/a", 1, &record(below, cores), 5.0);
+    let run = |told: Told, executor, host, from, to, end| told.executor(("a", executor), host, (from, to), end);
+    let two = |told| run(run(told, 0, "w1", 6.0, 60.0, None), 1, "w2", 6.0, 60.0, None);
+    two(app(16, 2)).keeps("S7");
+    // Room for one more, as long as that is not two.
+    two(app(16, 2)).job("j1", Role::Job, "w1", 20.0).keeps("S7");
+    let crowded = two(app(16, 2)).job("j1", Role::Job, "w1", 20.0).job("j2", Role::Job, "w1", 20.1);
+    crowded.breaks("S7", "3 cores were in use on w1, which has 2");
+    // What has ended is in nobody's way, and needs no book.
+    run(two(app(16, 2)), 2, "w1", 10.0, 30.0, Some(End::Asked)).fault("restart w1", &["w1"], 29.0, 31.0).keeps("S7");
+    two(app(16, 1)).breaks("S7", "executors of a use 2 cores at the end, and may use 1");
+    // The one on a drained worker has been replaced already.
+    let drained = two(app(16, 1)).fault("drain w1", &["w1"], 15.0, 15.1);
+    Told(drained.0, vec![("w2", 42.0)]).keeps("S7");
+    two(app(1, 2)).breaks("S7", "executor 1 of a on w2 runs at the end, and that id was never given out");
+    two(told()).breaks("S7", "executor 0 of a on w1 runs at the end, and its application is in no book");
+    let ended = two(app(16, 2)).delete("state/apps/a", 50.0).put("done/apps/a", 1, &json!({ "id": "a" }), 50.0);
+    ended.breaks("S7", "executor 1 of a on w2 runs at the end, and its application is in no book");
+    let twice = run(two(app(16, 3)), 1, "w1", 20.0, 60.0, None);
+    twice.breaks("S7", "executor 1 of a runs twice at the end, on w2 and on w1");
 }
 
 #[test]
