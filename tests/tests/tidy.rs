@@ -6,15 +6,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom, tests aside. `xtask` and the test crates stand outside.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("tanist-core", &[]),
+    ("tanist-spark", &[]),
     ("tanist-etcd-sim", &[]),
     ("tanist-proto", &["tanist-core"]),
     ("tanist-store", &["tanist-core"]),
-    ("tanist-master", &["tanist-core", "tanist-proto", "tanist-store"]),
-    ("tanist-worker", &["tanist-core", "tanist-proto"]),
+    ("tanist-web", &["tanist-core"]),
+    ("tanist-master", &["tanist-core", "tanist-proto", "tanist-store", "tanist-web", "tanist-spark"]),
+    ("tanist-worker", &["tanist-core", "tanist-proto", "tanist-web", "tanist-spark"]),
     ("tanist-client", &["tanist-core", "tanist-proto"]),
-    ("tanist", &["tanist-core", "tanist-proto", "tanist-store", "tanist-master", "tanist-worker", "tanist-client"]),
+    (
+        "tanist",
+        &[
+            "tanist-core",
+            "tanist-proto",
+            "tanist-store",
+            "tanist-web",
+            "tanist-master",
+            "tanist-worker",
+            "tanist-client",
+            "tanist-spark",
+        ],
+    ),
 ];
 
 /// What the core may never depend on, directly.

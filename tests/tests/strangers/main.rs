@@ -1,0 +1,8 @@
+//! Strangers at the port of a master that serves programs of Spark: what they say and what they leave unsaid takes nothing
+//! from it, and disturbs nobody beside them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crowd;
+mod driver;
+mod nonsense;
+mod streams;
