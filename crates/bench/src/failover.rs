@@ -10,7 +10,8 @@ use crate::fault::Fault;
 use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load::{self, Fillers};
 use crate::machine;
-use crate::rounds::{RawList, Series, Step};
+use crate::raw::RawList;
+use crate::rounds::{COLUMNS, Series, Step};
 use tanist_testkit::measure::Milestones;
 use tanist_testkit::measure::say;
 
@@ -49,7 +50,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let raw = RawList::create(args.raw.as_deref(), "failover")?;
+    let raw = RawList::create(args.raw.as_deref(), "failover", COLUMNS)?;
     say(&machine::describe());
     let plan = Plan {
         store: args.store,
@@ -57,6 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         masters: MASTERS,
         workers: WORKERS,
         cores: CORES_PER_WORKER,
+        rest: false,
     };
     say(&format!(
         "{plan}; {MASTERS} masters, {WORKERS} workers of {CORES_PER_WORKER} cores, full: an application of {} executors, \

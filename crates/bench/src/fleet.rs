@@ -24,6 +24,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Deadline of one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// Flags of masters.
+const JSON_LOG: &[&str] = &["--log-format", "json"];
+const REST: &[&str] = &["--rest-enabled", "true", "--rest-port", "0"];
+
 /// Where a cluster keeps its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StoreKind {
@@ -43,6 +47,8 @@ pub(crate) struct Plan {
     /// Real ones, each with [`Plan::cores`].
     pub(crate) workers: usize,
     pub(crate) cores: u32,
+    /// Whether masters serve REST, each on a port of its own.
+    pub(crate) rest: bool,
 }
 
 impl fmt::Display for Plan {
@@ -82,10 +88,10 @@ impl Fleet {
             workers: plan.workers,
             cores: plan.cores,
             memory: "8g",
-            master_flags: vec!["--log-format", "json"],
+            master_flags: [JSON_LOG, if plan.rest { REST } else { &[] }].concat(),
             worker_flags: vec!["--log", "warn"],
             store: etcd.as_ref().map_or(Store::Embedded, Store::etcd),
-            proxied: false,
+            ..Shape::default()
         })?;
         let logs = cluster.masters.iter().map(|master| Log::new(master.log.clone())).collect();
         let list = MasterList::parse("masters", &cluster.addresses())?;

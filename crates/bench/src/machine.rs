@@ -31,11 +31,26 @@ pub(crate) fn load() -> String {
 
 /// Memory of a process that is in use, in MiB.
 pub(crate) fn resident_mib(pid: i32) -> Result<f64> {
+    Ok(status(pid, "VmRSS")? / 1024.0)
+}
+
+/// Threads of a process.
+pub(crate) fn threads(pid: i32) -> Result<f64> {
+    status(pid, "Threads")
+}
+
+/// Files and sockets that a process has open.
+pub(crate) fn open_files(pid: i32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&path).with_context(|| format!("reading {path}"))?.count())
+}
+
+/// A figure of those that the kernel has of a process; sizes are in KiB.
+fn status(pid: i32, name: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: f64 = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).context("VmRSS of a process")?;
-    Ok(kib / 1024.0)
+    let figure = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next());
+    figure.and_then(|figure| figure.parse().ok()).with_context(|| format!("{name} in {path}"))
 }
 
 /// Processor time that a process has used so far, all its threads together.
@@ -69,7 +84,8 @@ mod tests {
         while processor_time(me).unwrap() < before + Duration::from_millis(20) {
             x = std::hint::black_box(x.wrapping_mul(3));
         }
-        assert!(resident_mib(-1).is_err());
+        assert!(threads(me).unwrap() >= 1.0 && open_files(me).unwrap() > 0);
+        assert!(resident_mib(-1).is_err() && open_files(-1).is_err());
         assert!(describe().contains("cores"));
     }
 }

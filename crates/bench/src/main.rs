@@ -6,8 +6,11 @@ mod fleet;
 mod load;
 mod machine;
 mod meter;
+mod raw;
 mod recovery;
+mod rest;
 mod rounds;
+mod spark;
 mod swarm;
 mod throughput;
 
@@ -29,6 +32,8 @@ struct Cli {
 enum Bench {
     Failover(failover::Args),
     Recovery(recovery::Args),
+    Rest(rest::Args),
+    Spark(spark::Args),
     Throughput(throughput::Args),
     #[command(hide = true)]
     Swarm(swarm::Args),
@@ -74,6 +79,8 @@ async fn run(bench: Bench) -> Result<()> {
     match bench {
         Bench::Failover(args) => failover::run(args).await,
         Bench::Recovery(args) => recovery::run(args).await,
+        Bench::Rest(args) => rest::run(args).await,
+        Bench::Spark(args) => spark::run(args).await,
         Bench::Throughput(args) => throughput::run(args).await,
         Bench::Swarm(args) => swarm::run(args).await,
     }

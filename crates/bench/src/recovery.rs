@@ -11,7 +11,8 @@ use crate::fault::Fault;
 use crate::fleet::{Fleet, Plan, StoreKind};
 use crate::load;
 use crate::machine;
-use crate::rounds::{RawList, Series, Step};
+use crate::raw::RawList;
+use crate::rounds::{COLUMNS, Series, Step};
 use crate::swarm::{Swarm, TOO_MANY_CORES};
 use tanist_testkit::measure::Milestones;
 use tanist_testkit::measure::say;
@@ -58,9 +59,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let raw = RawList::create(args.raw.as_deref(), "recovery")?;
+    let raw = RawList::create(args.raw.as_deref(), "recovery", COLUMNS)?;
     say(&machine::describe());
-    let plan = Plan { store: args.store, etcd_members: args.etcd_members, masters: MASTERS, workers: 0, cores: 0 };
+    let plan = Plan {
+        store: args.store,
+        etcd_members: args.etcd_members,
+        masters: MASTERS,
+        workers: 0,
+        cores: 0,
+        rest: false,
+    };
     say(&format!(
         "{plan}; {MASTERS} masters; {} workers and {} applications in one process, {} drivers in the queue; all on this \
          machine\n",

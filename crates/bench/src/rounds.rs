@@ -1,11 +1,8 @@
 //! Rounds of one fault each: wait until all is well, inflict, watch, heal.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use tanist_core::rng::Rng;
 use tokio::time::sleep;
@@ -14,6 +11,7 @@ use crate::fault::{Fault, Inflicted};
 use crate::fleet::Fleet;
 use crate::load::Fillers;
 use crate::machine;
+use crate::raw::RawList;
 use tanist_testkit::measure::Milestones;
 use tanist_testkit::measure::{Sample, say, table};
 
@@ -97,14 +95,14 @@ impl Series {
             };
             match self.round(fault, leader).await {
                 Ok(round) => {
-                    self.raw.write(fault, number, &round, "")?;
+                    self.raw.write(&cells(fault, number, &round, ""))?;
                     outcome.rounds.push(round);
                 }
                 Err(error) => {
                     let error = self.kept(error);
                     say(&format!("{fault}, round {number}: failed: {error:#}"));
                     let nothing = Milestones::new(Timestamp::now(), self.fleet.id(leader));
-                    self.raw.write(fault, number, &nothing, &format!("{error:#}"))?;
+                    self.raw.write(&cells(fault, number, &nothing, &format!("{error:#}")))?;
                     outcome.failed += 1;
                 }
             }
@@ -186,46 +184,14 @@ impl Series {
     }
 }
 
-/// Every single measurement, as comma-separated values: written at once, so that an interrupted run leaves what it had.
-#[derive(Debug)]
-pub(crate) struct RawList {
-    path: PathBuf,
-    file: File,
-}
+/// What each round is written down as.
+pub(crate) const COLUMNS: &str =
+    "fault,round,at,old,new,suspected_ms,elected_ms,decided_ms,adopted_ms,alive_ms,failure";
 
-impl RawList {
-    /// A new file. Its folder is made.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub(crate) fn create(path: Option<&Path>, what: &str) -> Result<Self> {
-        let path = path.map_or_else(
-            || PathBuf::from(format!("target/bench/{what}-{}.csv", jiff::Zoned::now().strftime("%Y%m%d-%H%M%S"))),
-            Path::to_owned,
-        );
-        let create = || {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            let mut file = File::create(&path)?;
-            writeln!(file, "fault,round,at,old,new,suspected_ms,elected_ms,decided_ms,adopted_ms,alive_ms,failure")?;
-            Ok::<_, std::io::Error>(file)
-        };
-        let file = create().with_context(|| format!("writing {}", path.display()))?;
-        Ok(Self { path, file })
-    }
-
-    /// Where it lies.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn write(&mut self, fault: Fault, number: usize, round: &Milestones, failure: &str) -> Result<()> {
-        let moments = [round.suspected, round.elected, round.decided, round.adopted, round.over];
-        let cell = |moment| round.since_fault(moment).map_or_else(String::new, |millis| format!("{millis:.3}"));
-        let (new, failure) = (round.new.as_deref().unwrap_or_default(), failure.replace([',', '\n'], ";"));
-        let cells = moments.map(cell).join(",");
-        writeln!(self.file, "{fault},{number},{},{},{new},{cells},{failure}", round.fault, round.old)
-            .with_context(|| format!("writing {}", self.path.display()))
-    }
+fn cells(fault: Fault, number: usize, round: &Milestones, failure: &str) -> Vec<String> {
+    let moments = [round.suspected, round.elected, round.decided, round.adopted, round.over];
+    let moments = moments.map(|moment| round.since_fault(moment).map_or_else(String::new, |ms| format!("{ms:.3}")));
+    let new = round.new.clone().unwrap_or_default();
+    let names = [fault.to_string(), number.to_string(), round.fault.to_string(), round.old.clone(), new];
+    names.into_iter().chain(moments).chain([failure.to_owned()]).collect()
 }

@@ -109,6 +109,7 @@ async fn application(masters: MasterList, number: usize) -> Result<()> {
         default_profile: ResourceProfile {
             id: ProfileId::default(),
             memory: Some(Memory::mib(1024)),
+            overhead: None,
             cores: Some(TOO_MANY_CORES),
             resources: Amounts::default(),
         },

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let mut rows = Vec::new();
     let mut costs = Vec::new();
     for store in args.stores {
-        let plan = Plan { store, etcd_members: args.etcd_members, masters: 1, workers: 0, cores: 0 };
+        let plan = Plan { store, etcd_members: args.etcd_members, masters: 1, workers: 0, cores: 0, rest: false };
         let cases = args.queues.iter().flat_map(|queue| args.clients.iter().map(move |clients| (*queue, *clients)));
         for (queue, clients) in cases {
             let run = measure(&plan, queue, clients, Duration::from_secs(args.seconds)).await?;
@@ -155,7 +155,7 @@ async fn submit(
 
 /// Memory of processes that have nothing to do.
 async fn at_rest(etcd_members: usize) -> Result<()> {
-    let plan = Plan { store: StoreKind::Etcd, etcd_members, masters: 2, workers: 1, cores: 4 };
+    let plan = Plan { store: StoreKind::Etcd, etcd_members, masters: 2, workers: 1, cores: 4, rest: false };
     let fleet = Fleet::start(&plan).await?;
     sleep(UNTIL_AT_REST).await;
     let leader = fleet.settled(plan.workers, 0).await?;
