@@ -1,6 +1,9 @@
 //! One entry for what a person repeats: `cargo xtask <task>`.
 
 mod etcd;
+mod fuzz;
+mod schemathesis;
+mod spark;
 
 use std::env;
 use std::ffi::OsString;
@@ -13,10 +16,15 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   test          everything that must pass: unit, property and end-to-end tests
+  spark         the tests with real releases of Spark, all of them; `test` uses the current one, and leaves out the
+                long ones
+  openapi       requests made up from docs/openapi.yaml, against a master: no 5xx, no hang
+  fuzz          bytes made up for what reads Spark's protocol, until something breaks: --seconds 60, as many as you like;
+                needs a nightly toolchain and `cargo install cargo-fuzz`
   lint          formatting, clippy, documentation, dependency rules
   conform       the simulated etcd beside a real one: --operations 100000 --seed 7, as many and from where you like
   bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
-                clusters of real processes: failover, recovery, throughput
+                clusters of real processes: failover, recovery, rest, spark, throughput
   chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
                 random, rounds, list, check, clean; --debug before them takes the unoptimized build; broken = a build with
                 a fault on purpose, which must be found
@@ -30,6 +38,9 @@ fn main() -> ExitCode {
     let task = env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
         "test" => test(),
+        "spark" => spark(),
+        "openapi" => openapi(),
+        "fuzz" => fuzz(),
         "lint" => lint(),
         "conform" => conform(),
         "bench" => bench(),
@@ -58,11 +69,35 @@ const TESTED: [&str; 4] = ["--workspace", "--locked", "--features", "tanist/fail
 /// The end-to-end tests start the binary that is built here; they find it beside themselves in the target directory.
 fn test() -> Result<()> {
     etcd::provide()?;
+    let without_spark = spark::provide_or_leave_out(&[spark::CURRENT])?;
     // With the tests' own dependencies in view: the features of ours are the same in both steps then.
     cargo(&[&["build", "--bins", "--tests"], &TESTED[..]].concat())?;
-    cargo(&[&["test", "--no-fail-fast"], &TESTED[..]].concat())?;
+    let mut tests = cargo_command(&[&["test", "--no-fail-fast"], &TESTED[..]].concat());
+    run(tests.envs(without_spark.map(|why| (spark::LEFT_OUT, why))))?;
     run(&mut simulating(&["test", "--locked", "--profile", "sim", "-p", "tanist-sim"])?)?;
     sim(&[])
+}
+
+/// The tests that use a real Spark, with every release that they know, and those among them that take minutes.
+fn spark() -> Result<()> {
+    etcd::provide()?;
+    spark::provide(&spark::RELEASES)?;
+    cargo(&["build", "--quiet", "--locked", "-p", "tanist"])?;
+    cargo(&["test", "--locked", "-p", "tanist-tests", "--test", "spark", "--", "--include-ignored"])
+}
+
+/// What Schemathesis makes up from the description of the HTTP faces.
+fn openapi() -> Result<()> {
+    schemathesis::provide()?;
+    cargo(&["build", "--quiet", "--locked", "-p", "tanist"])?;
+    cargo(&["test", "--locked", "-p", "tanist-tests", "--test", "openapi", "--", "--ignored", "--nocapture"])
+}
+
+/// Everything else made up for tests is the same in every run (`crates/spark/tests/wire/mutants.rs`); this is not.
+fn fuzz() -> Result<()> {
+    let flags: Vec<String> = env::args().skip(2).collect();
+    run(&mut fuzz::command(&target()?, &flags)?)
+        .context("needs nightly and cargo-fuzz: cargo install cargo-fuzz --locked")
 }
 
 /// Runs the simulator. Its choices follow from the seed alone only where the runtime's do, too, which that offers behind
@@ -113,6 +148,9 @@ fn bench() -> Result<()> {
         return cargo(&["bench", "--workspace", "--locked"]);
     }
     etcd::provide()?;
+    if named.first().is_some_and(|name| name == "spark") {
+        spark::provide(&[spark::CURRENT])?;
+    }
     cargo(&["build", "--release", "--locked", "-p", "tanist", "-p", "tanist-bench"])?;
     let release = target()?.join("release");
     run(Command::new(release.join("tanist-bench")).args(named).env("TANIST_BIN", release.join("tanist")))
@@ -145,7 +183,7 @@ fn build_chaos() -> Result<Command> {
     Ok(command)
 }
 
-/// Where the broken build lies, apart from all others.
+/// Where the build with fail points lies, apart from all others.
 const BROKEN: &str = "broken";
 
 /// The harness sees what it is there to see: a leader that is cut off from its store and speaks before its commits is
@@ -154,12 +192,12 @@ fn broken() -> Result<()> {
     etcd::provide()?;
     let (built, place) = (target()?, target()?.join(BROKEN));
     cargo(&["build", "--quiet", "--locked", "-p", "tanist-chaos", "--bins"])?;
-    let features =
-        ["build", "--quiet", "--locked", "-p", "tanist", "--features", "tanist/broken-barrier", "--target-dir"];
+    let features = ["build", "--quiet", "--locked", "-p", "tanist", "--features", "tanist/failpoints", "--target-dir"];
     run(cargo_command(&features).arg(&place))?;
     let words = ["run", "leader-cut-from-etcd", "--patience", "4", "--expect", "S2,S3"];
     let tanist = place.join("debug/tanist");
-    run(Command::new(built.join("debug/tanist-chaos")).args(words).env("TANIST_BIN", tanist))
+    let mut harness = Command::new(built.join("debug/tanist-chaos"));
+    run(harness.args(words).env("TANIST_BIN", tanist).env("FAILPOINTS", "master.barrier=return(error)"))
 }
 
 /// The target directory, in which this program lies too.
