@@ -107,7 +107,10 @@ async fn serve(
     match (first, spark.speaks_tls()) {
         // Refused only while the server ends.
         (first, _) if FIRST_OF_GRPC.starts_with(first) => drop(grpc.send(Connection::new(stream, cut)).await),
-        ([frame::FIRST_BYTE, ..], false) | ([FIRST_OF_TLS, ..], true) => spark.serve(stream, peer).await,
+        ([frame::FIRST_BYTE, ..], false) | ([FIRST_OF_TLS, ..], true) => {
+            // What such a conversation needs, a connection that has said nothing does not have.
+            Box::pin(spark.serve(stream, peer)).await;
+        }
         ([frame::FIRST_BYTE, ..], true) => {
             tracing::warn!(%peer, "a program of Spark without TLS, although auth.tls_cert is set: connection closed");
         }

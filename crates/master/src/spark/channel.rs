@@ -1,12 +1,16 @@
 //! One connection that Spark's frames go over, in both directions.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -72,6 +76,16 @@ impl Default for Places {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(LARGE_FRAMES)))
     }
+}
+
+/// Reads a piece; false = the other end has closed. The piece is there only while it is read: thousands of connections wait
+/// for one.
+fn receive(stream: &mut Stream, secured: &mut auth::Channel, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    let mut piece = [MaybeUninit::uninit(); PIECE_BYTES];
+    let mut piece = ReadBuf::uninit(&mut piece);
+    ready!(Pin::new(stream).poll_read(cx, &mut piece))?;
+    secured.receive(piece.filled());
+    Poll::Ready(Ok(!piece.filled().is_empty()))
 }
 
 /// The connection. Where programs of Spark authenticate (SE-01), nothing is heard before the other end is known, and what
@@ -180,15 +194,14 @@ impl Channel {
             let place = Arc::clone(&self.places.0).acquire_owned().await.map_err(io::Error::other)?;
             self.large = Some((place, Instant::now() + WHOLE_WITHIN));
         }
-        let mut piece = [0; PIECE_BYTES];
-        let count = match &self.large {
-            Some((_, until)) => {
-                timeout_at(*until, self.stream.read(&mut piece)).await.map_err(|_| Broken::NotWhole)??
-            }
-            None => self.stream.read(&mut piece).await?,
-        };
-        self.secured.receive(piece.get(..count).unwrap_or_default());
-        Ok(count > 0)
+        let until = self.large.as_ref().map(|(_, until)| *until);
+        let Self { stream, secured, .. } = self;
+        let piece = poll_fn(|cx| receive(stream, secured, cx));
+        match until {
+            Some(until) => timeout_at(until, piece).await.map_err(|_| Broken::NotWhole)?,
+            None => piece.await,
+        }
+        .map_err(Broken::Line)
     }
 
     /// Tells something to the endpoint of a program.
