@@ -175,10 +175,12 @@ fn a_worker_takes_every_order_about_drivers_msg_02() {
         assert!(exception.as_ref().is_some_and(|why| why.contains("NoSuchFile")), "{exception:?}");
 
         told.launch_driver("driver-3", &driver(&spark, "Sleeper"));
-        wait_for("the driver", SLOWLY, || {
-            told.said("driver-3", "stdout").contains("started with 7,acht 9").then_some(())
+        // Two lines: what it was given, and what its process was.
+        let said = wait_for("the driver", SLOWLY, || {
+            let said = told.said("driver-3", "stdout");
+            said.contains("variables [").then_some(said)
         });
-        let said = told.said("driver-3", "stdout");
+        assert!(said.contains("started with 7,acht 9"), "{said}");
         assert!(said.contains("variables [SPARK_VAR"), "{said}");
         let master = &told.line.master.clone();
         told.tell(&ToWorker::MasterChanged { master, ui_url: UI_URL });
