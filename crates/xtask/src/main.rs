@@ -1,5 +1,6 @@
 //! One entry for what a person repeats: `cargo xtask <task>`.
 
+mod aside;
 mod etcd;
 mod fuzz;
 mod schemathesis;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
+
+use aside::Aside;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
@@ -31,6 +34,7 @@ usage: cargo xtask <task>
   model         checks the protocol in every order of events and prints what came of it (docs/model.md); --long takes
                 wider bounds
   sim           the simulator (docs/simulator.md): a cluster in virtual time from a seed; `--help` shows its flags
+  simulated     what `test` does with it: its own tests, and its fixed seeds
   fix           formatting and what clippy can mend by itself
 ";
 
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         "chaos" => return chaos(),
         "model" => model(),
         "sim" => sim(&arguments()),
+        "simulated" => simulated(),
         "fix" => fix(),
         _ => {
             eprint!("{USAGE}");
@@ -72,8 +77,14 @@ fn test() -> Result<()> {
     let without_spark = spark::provide_or_leave_out(&[spark::CURRENT])?;
     // With the tests' own dependencies in view: the features of ours are the same in both steps then.
     cargo(&[&["build", "--bins", "--tests"], &TESTED[..]].concat())?;
+    // Tests with real processes mostly wait, the simulator never does: it takes what they leave.
+    let simulated = Aside::start("simulated")?;
     let mut tests = cargo_command(&[&["test", "--no-fail-fast"], &TESTED[..]].concat());
-    run(tests.envs(without_spark.map(|why| (spark::LEFT_OUT, why))))?;
+    let tested = run(tests.envs(without_spark.map(|why| (spark::LEFT_OUT, why))));
+    simulated.finish().and(tested)
+}
+
+fn simulated() -> Result<()> {
     run(&mut simulating(&["test", "--locked", "--profile", "sim", "-p", "tanist-sim"])?)?;
     sim(&[])
 }
