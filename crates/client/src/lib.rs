@@ -11,6 +11,10 @@
 //! | [`executor`] | what a program needs to be an executor |
 //! | [`Application`] | application client and scheduler in one |
 //! | [`pi`] | the example: an application with driver and executors |
+//! | `net` | connections: how they are opened, how their failures are told |
+//! | `retry` | the one schedule by which calls are tried again |
+//! | `clock` | what time it is for the core's machines |
+//! | `error` | what can go wrong for a program that talks to the cluster |
 
 pub mod app;
 mod application;

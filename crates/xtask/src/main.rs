@@ -29,8 +29,8 @@ usage: cargo xtask <task>
   bench         the benchmarks of docs/benchmarks.md: of the core alone, or with a name and its flags those over
                 clusters of real processes: failover, recovery, rest, spark, throughput
   chaos         scenarios of faults on real processes, judged by what was recorded (docs/chaos.md): run NAME, all, ci,
-                random, rounds, list, check, clean; --debug before them takes the unoptimized build; broken = a build with
-                a fault on purpose, which must be found
+                random, rounds, failover, list, check, judge, clean; --debug before them takes the unoptimized build; broken =
+                a build with a fault on purpose, which must be found
   model         checks the protocol in every order of events and prints what came of it (docs/model.md); --long takes
                 wider bounds
   sim           the simulator (docs/simulator.md): a cluster in virtual time from a seed; `--help` shows its flags

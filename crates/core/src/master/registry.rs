@@ -1,8 +1,8 @@
 //! Workers coming, speaking and being cut off (WR-*, HB-*, ha-protocol 6).
 //!
 //! Registration is one idempotent upsert for all roles and states: by (worker id, incarnation). A known id replaces
-//! its session; nobody is refused as a duplicate, and no executor ends for it (RC-17, WR-09). What the worker runs
-//! comes with the registration and is settled at once (`reconcile`).
+//! its session, and no executor ends for it (RC-17, WR-09); only another process that was given the id of a live worker is
+//! refused, by name (ADR 6). What the worker runs comes with the registration and is settled at once (`reconcile`).
 
 use std::time::Duration;
 
