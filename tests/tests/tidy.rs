@@ -1,7 +1,7 @@
 //! The rules of the house that a compiler does not know.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,22 +55,30 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
     metadata.packages.iter().map(|package| (package.name.to_string(), normal(package))).collect()
 }
 
-/// All Rust files of the product, with what stands in them.
-fn sources() -> Vec<(PathBuf, String)> {
+/// All files below these folders with one of these extensions, with what stands in them.
+fn files(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("crates")];
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy();
             if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                if name != "target" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
                 found.push((path.clone(), fs::read_to_string(path).unwrap()));
             }
         }
     }
-    assert!(found.len() > 50, "the sources were found");
+    assert!(found.len() > 50, "the files were found");
     found
+}
+
+/// All Rust files of the product and of the harnesses, with what stands in them.
+fn sources() -> Vec<(PathBuf, String)> {
+    files(&["crates", "chaos"], &["rs"])
 }
 
 fn is_test(path: &Path) -> bool {
@@ -150,5 +158,124 @@ fn nothing_is_left_to_do() {
         for word in ["TODO", "FIXME", "XXX", "unimplemented!"] {
             assert!(!source.contains(word), "{}: {word}", path.display());
         }
+    }
+}
+
+/// What the ids in the code mean.
+const BEHAVIOURS: &str = "docs/behaviours.md";
+
+/// Two capitals, a hyphen and two digits that are no id.
+const NO_IDS: [&str; 1] = ["UTF-16"];
+
+/// `RC-13` is (`RC`, 13), and `T-MS-27` (`T-MS`, 27).
+fn id(word: &str) -> Option<(&str, u8)> {
+    let (group, number) = word.rsplit_once('-')?;
+    let letters = group.strip_prefix("T-").unwrap_or(group);
+    let is_group = (2..=3).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_uppercase());
+    (is_group && number.len() == 2 && !NO_IDS.contains(&word)).then_some((group, number.parse().ok()?))
+}
+
+/// The row of an id: test cases of the original have one for each group.
+fn row((group, number): (&str, u8)) -> String {
+    if group.starts_with("T-") { group.to_owned() } else { format!("{group}-{number:02}") }
+}
+
+/// Ids as they are written in sentences: `RC-13`, `RE-02 … RE-04`, `DIR-01…03`.
+fn ids_in_sentences(text: &str) -> Vec<String> {
+    let text = text.replace('…', " … ");
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && !"-…".contains(c)).filter(|w| !w.is_empty()).collect();
+    let mut rows = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let Some((group, first)) = id(word) else { continue };
+        let end = words.get(at + 2).filter(|_| words[at + 1] == "…");
+        let last = end.and_then(|end| end.trim_start_matches(group).trim_start_matches('-').parse().ok());
+        rows.extend((first..=last.unwrap_or(first)).map(|number| row((group, number))));
+    }
+    rows
+}
+
+/// Ids at the end of a test's name, or at its beginning: `…_rc_13`, `…_t_ms_27`. Only known groups count.
+fn ids_in_names(text: &str, groups: &BTreeSet<String>) -> Vec<String> {
+    let mut rows = Vec::new();
+    for name in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|name| name.contains('_')) {
+        let parts: Vec<&str> = name.split('_').collect();
+        for (at, pair) in parts.windows(2).enumerate() {
+            let of_the_original = at > 0 && parts[at - 1] == "t";
+            let group = format!("{}{}", if of_the_original { "T-" } else { "" }, pair[0].to_uppercase());
+            if groups.contains(&group) && pair[1].len() == 2 {
+                rows.extend(pair[1].parse().ok().map(|number| row((group.as_str(), number))));
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn ids_of_behaviours_have_rows_and_rows_are_cited() {
+    let page = fs::read_to_string(root().join(BEHAVIOURS)).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let rows: BTreeSet<String> =
+        cells.filter(|cell| id(cell).is_some() || cell.starts_with("T-")).map(str::to_owned).collect();
+    assert!(rows.len() > 100, "the rows were found");
+    let groups = rows.iter().map(|row| id(row).map_or_else(|| row.clone(), |(group, _)| group.to_owned())).collect();
+    let mut cited = BTreeSet::new();
+    for (path, text) in files(&[""], &["rs", "md", "toml", "proto", "yaml"]) {
+        if path.ends_with(BEHAVIOURS) {
+            continue;
+        }
+        for row in ids_in_sentences(&text).into_iter().chain(ids_in_names(&text, &groups)) {
+            assert!(rows.contains(&row), "{} cites {row}, which has no row in {BEHAVIOURS}", path.display());
+            cited.insert(row);
+        }
+    }
+    let idle: Vec<&String> = rows.difference(&cited).collect();
+    assert!(idle.is_empty(), "nothing cites these rows of {BEHAVIOURS}: {idle:?}");
+}
+
+/// `4.5 …` is section 4.5; what does not begin with a digit is none.
+fn section(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    let whole = number.trim_end_matches('.');
+    (!whole.is_empty()).then_some((whole, rest))
+}
+
+/// `protocol 5`, `protocol 4 and 6`, and in the name of a test `…_protocol_4_5`.
+fn sections_cited(text: &str) -> Vec<String> {
+    let mut cited = Vec::new();
+    for (at, word) in text.match_indices("protocol ") {
+        let mut next = section(&text[at + word.len()..]);
+        while let Some((number, rest)) = next {
+            cited.push(number.to_owned());
+            next = rest.strip_prefix(" and ").or_else(|| rest.strip_prefix(", ")).and_then(section);
+        }
+    }
+    for (at, word) in text.match_indices("_protocol_") {
+        let name = text[at + word.len()..].split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or("");
+        let numbers: Vec<&str> = name.split('_').take_while(|part| part.parse::<u8>().is_ok()).collect();
+        cited.extend((!numbers.is_empty()).then(|| numbers.join(".")));
+    }
+    cited
+}
+
+#[test]
+fn cited_sections_of_the_protocol_are_there_and_so_are_the_files_that_it_names() {
+    let page = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let headings: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .filter_map(|line| Some(section(line.trim_start_matches('#').trim_start())?.0))
+        .collect();
+    let mut all = BTreeSet::new();
+    for (path, text) in files(&[""], &["rs", "md"]) {
+        for number in sections_cited(&text) {
+            assert!(headings.contains(&*number), "{} cites section {number} of the protocol", path.display());
+            all.insert(number);
+        }
+    }
+    assert!(all.len() > 5, "citations were found: {all:?}");
+    for named in page.split('`').filter(|quoted| quoted.starts_with("crates/") || quoted.starts_with("chaos/")) {
+        assert!(root().join(named).exists(), "docs/protocol.md names {named}");
     }
 }
