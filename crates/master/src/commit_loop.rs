@@ -1,4 +1,4 @@
-//! The one task that owns the machine, and the barrier of ha-protocol 3.
+//! The one task that owns the machine, and the barrier of protocol 3.
 //!
 //! Each turn takes what has happened — first from the store, then from peers and clients, then from the clock — and
 //! feeds it to the machine one event at a time. What comes out is split: effects that change nobody's belief leave at

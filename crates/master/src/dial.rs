@@ -57,7 +57,7 @@ impl<T> Answer<T> {
     }
 }
 
-/// Whether the peer's process lives (ha-protocol 6).
+/// Whether the peer's process lives (protocol 6).
 pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
     for probe in 1..=PROBES {
         match ask(peer, endpoint, |line| async move { Ok((ping(peer, line).await?, ())) }).await {

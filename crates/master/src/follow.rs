@@ -1,4 +1,4 @@
-//! Noticing at once that the leader's process is gone (ha-protocol 2).
+//! Noticing at once that the leader's process is gone (protocol 2).
 //!
 //! A standby holds one `Follow` stream open to the leader it observes. A process that dies ends its streams and its
 //! listener with it; a host that dies, a cable that is cut and a loop that hangs do not, and the lease sees to those. So

@@ -15,7 +15,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `options` | what a master is started with |
-//! | `commit_loop` | the one task that owns the machine, and the barrier of ha-protocol 3 |
+//! | `commit_loop` | the one task that owns the machine, and the barrier of protocol 3 |
 //! | `seat` | standing for office, taking over, one commit at a time, leaving |
 //! | `follow` | noticing at once that the leader's process is gone |
 //! | `member` | being known among the masters |

@@ -1,4 +1,4 @@
-//! The barrier of ha-protocol 3: nothing that changes anybody's belief leaves before the commit it rests on.
+//! The barrier of protocol 3: nothing that changes anybody's belief leaves before the commit it rests on.
 
 mod support;
 

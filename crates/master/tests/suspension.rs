@@ -1,4 +1,4 @@
-//! The local deadline (ha-protocol 2): past it nothing leaves, and it takes a renewal and a proof to come back.
+//! The local deadline (protocol 2): past it nothing leaves, and it takes a renewal and a proof to come back.
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The commit loop of a leader, told anew: what its machine wants goes into a batch, one transaction is under way at
-//! a time, and what is said leaves when the transaction is known to be applied (ha-protocol 3).
+//! a time, and what is said leaves when the transaction is known to be applied (protocol 3).
 
 use crate::master::{Decision, Happening};
 use crate::protocol::World;

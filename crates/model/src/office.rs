@@ -1,4 +1,4 @@
-//! The office: taken, lost, left (ha-protocol 2). The transactions are told anew; whether operators let a master take it
+//! The office: taken, lost, left (protocol 2). The transactions are told anew; whether operators let a master take it
 //! is asked of `tanist_store::Intent`.
 
 use tanist_core::time::Wall;

@@ -1,4 +1,4 @@
-//! Where each record lives: the keys of `ha-protocol.md` section 1, relative to the cluster's prefix.
+//! Where each record lives: the keys of protocol 1, relative to the cluster's prefix.
 //!
 //! [`Key`] is what the engines store under: a text, ordered by its bytes. [`Name`] is what a key means. Every name has
 //! exactly one key; a key need not have a name, since whoever has access to the store can put anything into it.

@@ -1,7 +1,7 @@
 //! `<work dir>/.tanist`: what a worker remembers over its processes, and the lock that keeps a second one out.
 //!
 //! The highest term obeyed must survive the process: a worker that forgot it could be commanded by a leader that was
-//! deposed while the worker was down (ha-protocol 5). So must the number of the process, for masters to tell what an
+//! deposed while the worker was down (protocol 5). So must the number of the process, for masters to tell what an
 //! earlier one has sent from what this one sends.
 
 use std::fs::{self, File, TryLockError};

@@ -1,4 +1,4 @@
-//! `AppEndpoint`: what masters ask of a client directly (ha-protocol 4 and 6).
+//! `AppEndpoint`: what masters ask of a client directly (protocol 4 and 6).
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};

@@ -1,4 +1,4 @@
-//! Applications: registration by token, being cut off, the end (AP-*, ha-protocol 4 and 6).
+//! Applications: registration by token, being cut off, the end (AP-*, protocol 4 and 6).
 
 use std::sync::Arc;
 

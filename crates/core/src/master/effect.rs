@@ -2,7 +2,7 @@
 //!
 //! Effects are carried out in the order in which they stand. One that [waits for the commit](Effect::waits_for_commit)
 //! leaves the process only after every [`Effect::Persist`] before it is durable **and** a guarded transaction that
-//! started after the event arrived has proven the lead (ha-protocol 3). The core may run ahead of the store, because
+//! started after the event arrived has proven the lead (protocol 3). The core may run ahead of the store, because
 //! whatever it shows the world stands behind that barrier, and a refused commit drops the whole state.
 
 use super::event::{Peer, Timer};

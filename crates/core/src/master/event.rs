@@ -72,7 +72,7 @@ pub enum Peer {
     App(AppId),
 }
 
-/// What dialling an endpoint showed (ha-protocol 6).
+/// What dialling an endpoint showed (protocol 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// It answered and is the one that was meant.

@@ -105,7 +105,7 @@ impl Leader {
     }
 }
 
-/// One that has not come by the end of the recovery is no longer about to (ha-protocol 4).
+/// One that has not come by the end of the recovery is no longer about to (protocol 4).
 fn app_state(app: &App, role: MasterRole) -> ApplicationState {
     match app.contact {
         Contact::Unknown if role == MasterRole::Recovering => ApplicationState::Unknown,

@@ -13,7 +13,7 @@ use crate::msg::WorkerCommand;
 use crate::record::{Change, PlacementRecord};
 
 impl Leader {
-    /// One scheduling round. Also while RECOVERING: whoever has reported is usable (ha-protocol 4).
+    /// One scheduling round. Also while RECOVERING: whoever has reported is usable (protocol 4).
     pub(super) fn schedule(&mut self, ctx: &mut Ctx<'_>) {
         if !self.role.leads() {
             return;

@@ -1,4 +1,4 @@
-//! What a worker says it runs, held against what the master believes (WR-13, RC-07, RC-08, ha-protocol 4).
+//! What a worker says it runs, held against what the master believes (WR-13, RC-07, RC-08, protocol 4).
 //!
 //! Both directions, one place. Reported and known: adopted, with its old id. Reported and not known, or replaced in the
 //! meantime: told to end, and its booking kept until it has. Known and not reported: it is not there.

@@ -1,4 +1,4 @@
-//! Taking over (ha-protocol 4): per item, without a global stop.
+//! Taking over (protocol 4): per item, without a global stop.
 //!
 //! Queued drivers go back to the queue (the original loses them, RC-13). Placed drivers keep their places on the books,
 //! workers and applications are UNKNOWN until they speak, and each of them is usable from then on. ALIVE is shown when

@@ -1,4 +1,4 @@
-//! Workers coming, speaking and being cut off (WR-*, HB-*, ha-protocol 6).
+//! Workers coming, speaking and being cut off (WR-*, HB-*, protocol 6).
 //!
 //! Registration is one idempotent upsert for all roles and states: by (worker id, incarnation). A known id replaces
 //! its session, and no executor ends for it (RC-17, WR-09); only another process that was given the id of a live worker is

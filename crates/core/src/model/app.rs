@@ -114,7 +114,7 @@ impl ResourceProfile {
     }
 }
 
-/// Where an application stands (MSG-09, and UNREACHABLE of ha-protocol 4).
+/// Where an application stands (MSG-09, and UNREACHABLE of protocol 4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ApplicationState {
     /// Registered; no executor yet.

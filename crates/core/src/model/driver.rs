@@ -38,7 +38,7 @@ impl DriverDescription {
 }
 
 /// What a worker that is cut off from every master does with a driver before the master may start it elsewhere
-/// (ha-protocol 6).
+/// (protocol 6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OnIsolation {
     /// Lets it run: at least once. A second copy may exist until the worker is heard again.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::ids::{ClusterId, MasterId, Term};
 
-/// The role of a master (MSG-09, ha-protocol 2). The original's COMPLETING_RECOVERY does not exist: recovery is
+/// The role of a master (MSG-09, protocol 2). The original's COMPLETING_RECOVERY does not exist: recovery is
 /// completed item by item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MasterRole {

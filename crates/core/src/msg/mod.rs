@@ -26,7 +26,7 @@ use crate::ids::{CommandId, Term};
 /// Version of the contracts between master, worker and application client. Peers of another one are refused.
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// A command with the term that gives it force. A receiver that has seen a higher term refuses it (ha-protocol 5).
+/// A command with the term that gives it force. A receiver that has seen a higher term refuses it (protocol 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fenced<T> {
     /// On whose authority.

@@ -14,7 +14,7 @@ use crate::units::{Cores, Memory};
 /// From a worker to a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerToMaster {
-    /// First message of every session: who I am and what I run. An idempotent upsert (ha-protocol 6).
+    /// First message of every session: who I am and what I run. An idempotent upsert (protocol 6).
     Register(Box<RegisterWorker>),
     /// I live (HB-01). `accepts_work` is false while free disk space is below the floor.
     Heartbeat {

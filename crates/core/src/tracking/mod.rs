@@ -1,4 +1,4 @@
-//! Which master to follow: one machine for worker and application client (ha-protocol 6).
+//! Which master to follow: one machine for worker and application client (protocol 6).
 //!
 //! ```text
 //! Bootstrapping ──first Registered wins──▶ Connected(leader) ◀──▶ Lost(leader)

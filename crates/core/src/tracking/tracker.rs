@@ -347,7 +347,7 @@ impl Tracker {
         }
     }
 
-    /// Whether a command of this term may be obeyed; a higher one is adopted first (ha-protocol 5).
+    /// Whether a command of this term may be obeyed; a higher one is adopted first (protocol 5).
     pub(crate) fn fence(&mut self, term: &Term, steps: &mut Vec<Step>) -> Fence {
         let from = self.connected().map(|session| session.leader.address.clone()).unwrap_or_default();
         match (self.rank(term), self.cluster.clone()) {

@@ -1,4 +1,4 @@
-//! What goes to and comes from a master (WR-*, HB-*, ha-protocol 5 and 6).
+//! What goes to and comes from a master (WR-*, HB-*, protocol 5 and 6).
 
 use super::context::Ctx;
 use super::effect::{Effect, Trouble};

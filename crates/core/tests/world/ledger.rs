@@ -1,4 +1,4 @@
-//! What an observer from outside writes down, and what must hold at every moment (ha-protocol 8).
+//! What an observer from outside writes down, and what must hold at every moment (protocol 8).
 //!
 //! It sees the store, the commands that arrive, and the programs that really run. It does not look into any machine.
 

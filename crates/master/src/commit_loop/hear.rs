@@ -66,7 +66,7 @@ impl CommitLoop {
         }
     }
 
-    /// The next epoch of ours is above every one that anybody has ever heard of (ha-protocol 2).
+    /// The next epoch of ours is above every one that anybody has ever heard of (protocol 2).
     fn note_epoch(&self, message: &WorkerToMaster) {
         let heard = match message {
             WorkerToMaster::Register(worker) => worker.heard.as_ref(),

@@ -21,7 +21,7 @@ use crate::error::with_causes;
 use crate::options::{Backend, Unusable};
 use crate::pauses::Pauses;
 
-/// Who stepped down lets the others go first for this long (ha-protocol 2).
+/// Who stepped down lets the others go first for this long (protocol 2).
 const HOLD_OFF: Duration = Duration::from_secs(10);
 
 /// Who stepped down and is alone stands again after this pause, so that a lasting fault does not become a busy loop.

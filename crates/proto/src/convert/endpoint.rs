@@ -69,7 +69,7 @@ impl TryFrom<v1::PingReply> for Identity {
 pub struct Acknowledgement {
     /// Who answers.
     pub identity: Identity,
-    /// The highest term it has obeyed or heard of, the announced one included (ha-protocol 5).
+    /// The highest term it has obeyed or heard of, the announced one included (protocol 5).
     pub heard: Term,
 }
 

@@ -1,4 +1,4 @@
-//! Which master is followed and obeyed, as seen from outside (ha-protocol 5, 6).
+//! Which master is followed and obeyed, as seen from outside (protocol 5, 6).
 
 use std::fs;
 use std::sync::Arc;

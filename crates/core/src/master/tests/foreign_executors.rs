@@ -36,7 +36,7 @@ fn lost(executor: u32) -> (u32, ExecutorState, Option<i32>, Option<String>) {
 }
 
 #[test]
-fn only_a_silent_worker_of_its_own_keeps_it_waiting_ha_protocol_4() {
+fn only_a_silent_worker_of_its_own_keeps_it_waiting_protocol_4() {
     let mut rig = Rig::alive();
     let executors = two_executors_on_w1(&mut rig);
     let calls = recalled(&rig.fail_over(config()));

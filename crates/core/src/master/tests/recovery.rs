@@ -1,4 +1,4 @@
-//! A change of leader (RC-*, ha-protocol 4): nothing lost, doubled, restarted or killed.
+//! A change of leader (RC-*, protocol 4): nothing lost, doubled, restarted or killed.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn no_more_than_its_limit_while_a_worker_is_silent() {
 }
 
 #[test]
-fn silent_workers_are_given_up_slowly_after_a_change_of_leader_ha_protocol_4_5() {
+fn silent_workers_are_given_up_slowly_after_a_change_of_leader_protocol_4_5() {
     let mut rig = Rig::alive();
     for n in 0..40 {
         rig.join(worker(&format!("w{n:02}"), 4, 1024));
@@ -138,7 +138,7 @@ fn silent_workers_are_given_up_slowly_after_a_change_of_leader_ha_protocol_4_5()
 }
 
 #[test]
-fn an_application_that_has_not_come_is_unreachable_once_the_recovery_is_over_ha_protocol_4_5() {
+fn an_application_that_has_not_come_is_unreachable_once_the_recovery_is_over_protocol_4_5() {
     let Scene { mut rig, inventory, .. } = scene();
     rig.fail_over(config());
     rig.join(RegisterWorker { inventory, ..worker("w1", 16, 8192) });

@@ -343,7 +343,7 @@ fn what_a_dead_process_has_sent_is_void_once_its_successor_was_heard_i3() {
 }
 
 #[test]
-fn a_worker_is_taken_once_it_knows_the_term_ha_protocol_4() {
+fn a_worker_is_taken_once_it_knows_the_term_protocol_4() {
     let mut rig = Rig::alive();
     let before = rig.leader().term;
     rig.join(worker("w1", 4, 1024));

@@ -16,7 +16,7 @@ use crate::record::{DriverRecord, PlacementRecord, Recovered, WorkerRecord};
 use crate::time::Mono;
 use crate::worker::isolation::{Deadlines, SIGKILL_HELPS_WITHIN, deadlines, isolation_margin};
 
-/// How far the deadline of a leader stays before the end of its lease (ha-protocol 2).
+/// How far the deadline of a leader stays before the end of its lease (protocol 2).
 const DEADLINE_BEFORE_END: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
