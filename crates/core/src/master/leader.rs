@@ -182,7 +182,7 @@ impl Leader {
         }
     }
 
-    /// Neither taken nor refused: it hears of this term, and comes again knowing it. protocol 4: a worker raises its own
+    /// Neither taken nor refused: it hears of this term, and comes again knowing it. By protocol 4 a worker raises its own
     /// epoch first and then says what it runs. What it has said before may be out of date in any degree, because until
     /// then it was free to obey another leader.
     pub(super) fn answer_worker_as_stranger(&self, session: SessionId, ctx: &mut Ctx<'_>) {
