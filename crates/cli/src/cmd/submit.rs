@@ -118,12 +118,20 @@ struct Submitted {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let client = client(context, &args.client)?;
-    let id = client.cluster.submit(&args.driver.description(args.command)).await?;
+    let mut end_requests = EndRequests::listen()?;
+    let description = args.driver.description(args.command);
+    let id = tokio::select! {
+        biased;
+        id = client.cluster.submit(&description) => id?,
+        request = end_requests.next() => {
+            note("nobody has told yet whether this driver is accepted: look for it with: tanist drivers");
+            return Ok(ExitCode::from(request.code()));
+        }
+    };
     if args.detach {
         client.output.item(&Submitted { id: id.to_string() }, |submitted| submitted.id.clone())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut end_requests = EndRequests::listen()?;
     match wait_for_end(&client.cluster, &id, args.follow, &mut end_requests).await? {
         Waited::Ended(status) => {
             let code = super::wait::exit_code(&status);
