@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use tanist_spark::auth::{Cipher, EngineVersion, Secret};
 use tanist_worker::runner::redact::REDACTED;
 
-use super::section::section;
+use super::resolve::{Problems, Resolved};
+use super::section::{Section, section};
 use super::value::{Refused, Value, scalar_value};
 
 section! {
@@ -28,6 +29,8 @@ section! {
     /// Let those in that do not encrypt, as Spark does unless told otherwise: what they say and hear can then be read.
     sasl_fallback: bool = false;
 
+    /// Do not start without TLS, as where spark.ssl.rpc.enabled says that it is spoken.
+    tls_required: bool = false;
     /// Certificate of this host, PEM, with those that vouch for it. Once set, programs of Spark must speak TLS
     /// (spark.ssl.rpc.enabled).
     tls_cert: Option<PathBuf> = None;
@@ -38,6 +41,49 @@ section! {
     tls_ca: Option<PathBuf> = None;
     /// Let only those in that have a certificate themselves.
     tls_client_auth: bool = false;
+}
+
+impl Resolved<AuthSettings> {
+    /// That they go together. Spark's own settings need not, and are shown all the same. That there is a secret is asked
+    /// at the start alone: a file of settings may leave it to the environment.
+    ///
+    /// # Errors
+    /// All that do not.
+    pub(crate) fn go_together(&self) -> Result<(), Problems> {
+        const CERTIFICATE: &str =
+            "false, or true with auth.tls_cert and auth.tls_key in PEM: key stores of Java are not read";
+        const AUTHORITIES: &str = "false, or true with the certificates in auth.tls_ca that may vouch for programs";
+        let auth = &self.settings;
+        let two_secrets = auth.secret.is_some() && auth.secret_file.is_some();
+        let (cert, key, ca) = (auth.tls_cert.is_some(), auth.tls_key.is_some(), auth.tls_ca.is_some());
+        let checks = [
+            (auth.encrypt && !auth.enabled, "encrypt", "false, or true with auth.enabled = true"),
+            (auth.enabled && two_secrets, "secret_file", "none, where auth.secret is set"),
+            (auth.tls_required && !cert && !key, "tls_required", CERTIFICATE),
+            (cert && !key, "tls_key", "the file of the key of auth.tls_cert"),
+            (key && !cert, "tls_cert", "the file of the certificate of auth.tls_key"),
+            (!cert && !key && (ca || auth.tls_client_auth), "tls_cert", "a file, where another auth.tls_* is set"),
+            (auth.tls_client_auth && !ca, "tls_client_auth", AUTHORITIES),
+        ];
+        let broken = checks.into_iter().filter(|(is_broken, ..)| *is_broken);
+        Problems::all(broken.map(|(_, key, allowed)| self.problem(key, allowed)))
+    }
+
+    /// Strangers are let in by no section where there is a secret: who may run a program on the workers is given it.
+    ///
+    /// # Errors
+    /// That section lets them in.
+    pub(crate) fn keeps_the_secret<S: Section>(
+        &self,
+        section: &Resolved<S>,
+        allow_unauthenticated: bool,
+    ) -> Result<(), Problems> {
+        const ALLOWED: &str = "false, or true without auth.enabled: whoever submits a program is told the secret";
+        if self.settings.enabled && allow_unauthenticated {
+            return Err(section.problem("allow_unauthenticated", ALLOWED));
+        }
+        Ok(())
+    }
 }
 
 impl Value for Secret {

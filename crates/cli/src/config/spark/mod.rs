@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use tanist_worker::runner::redact::{REDACTED, is_secret};
 
-use self::table::{DROPPED, OURS, ROLLING, ROLLING_BY, ROWS, Row};
+use self::table::{DROPPED, FOR_PROGRAMS, OURS, ROLLING, ROLLING_BY, ROWS, Row};
 use super::env::Environment;
 use super::resolve::{Problem, Problems, Source, nearest};
 use super::{AuthSettings, Section as _, WorkerSettings};
@@ -201,12 +201,16 @@ impl SparkConf {
         })
     }
 
-    /// All that counts for nothing here, each with the reason; what is for applications aside.
+    /// All that counts for nothing here, or for less than in Spark, each with the reason; what is for applications aside.
     pub(crate) fn dropped(&self) -> Vec<(&Said, String)> {
-        let fate = |said| match self.fate(said) {
-            Fate::Dropped(reason) => Some((said, reason)),
+        let fate = |said: &'_ Said| match self.fate(said) {
+            Fate::Dropped(reason) => Some(reason),
+            Fate::Taken if said.value.eq_ignore_ascii_case("true") => {
+                FOR_PROGRAMS.iter().find(|(name, _)| *name == said.name).map(|(_, reason)| (*reason).to_owned())
+            }
             Fate::Taken | Fate::Applications => None,
         };
+        let fate = |said| Some((said, fate(said)?));
         self.said.iter().filter_map(fate).collect()
     }
 

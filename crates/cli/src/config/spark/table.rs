@@ -101,8 +101,11 @@ pub(super) const ROWS: &[Row] = &[
     row("spark.network.crypto.authEngineVersion", "auth.engine_version", same),
     row("spark.network.crypto.cipher", "auth.cipher", same),
     row("spark.network.crypto.saslFallback", "auth.sasl_fallback", truth),
+    row(TLS, "auth.tls_required", truth),
     row("spark.ssl.rpc.certChain", "auth.tls_cert", same).when(TLS, &["true"]),
+    row("spark.ssl.certChain", "auth.tls_cert", same).when(TLS, &["true"]),
     row("spark.ssl.rpc.privateKey", "auth.tls_key", same).when(TLS, &["true"]),
+    row("spark.ssl.privateKey", "auth.tls_key", same).when(TLS, &["true"]),
     row("spark.ssl.rpc.needClientAuth", "auth.tls_client_auth", truth).when(TLS, &["true"]),
     row("spark.decommission.enabled", "worker.decommission_enabled", truth),
     row("spark.ui.reverseProxyUrl", "worker.reverse_proxy_url", same).when("spark.ui.reverseProxy", &["true"]),
@@ -112,6 +115,9 @@ const ETCD: &str = "masters on several hosts share etcd: set master.etcd and mas
 const NO_SERVLETS: &str = "there is no servlet container; for JWSFilter set rest.jws_key_file";
 const NO_THREADS: &str = "requests have no threads of their own; set rest.max_connections";
 const NO_PAGES: &str = "there are no web pages for people";
+const OPEN_PAGES: &str =
+    "masters and workers ask nobody who reads their pages: keep strangers away by the network, or set web_port = none";
+const PLAIN_PAGES: &str = "pages of masters and workers speak no TLS: put a proxy that does before them";
 const NO_SHUFFLE: &str = "workers run no shuffle service; applications keep their shuffle files in their executors";
 const NO_SASL_CIPHERS: &str = "SASL encrypts nothing here: set auth.encrypt, and auth.sasl_fallback = false";
 const NO_JVM: &str = "masters and workers are no Java programs";
@@ -132,6 +138,16 @@ pub(super) const DROPPED: &[(&str, &str)] = &[
     ("spark.master.ui.visibleEnvVarPrefixes", NO_PAGES),
     ("spark.master.ui.decommission.allow.mode", NO_PAGES),
     ("spark.master.useDriverIdAsAppName.enabled", "applications have the names they give themselves"),
+    ("spark.ui.filters", OPEN_PAGES),
+    ("spark.acls.enable", OPEN_PAGES),
+    ("spark.admin.acls*", OPEN_PAGES),
+    ("spark.modify.acls*", OPEN_PAGES),
+    ("spark.ui.view.acls*", OPEN_PAGES),
+    (
+        "spark.redaction.regex",
+        "what is not shown is fixed: whatever speaks of secrets, passwords, tokens, keys or credentials",
+    ),
+    ("spark.metrics.conf*", "nothing is pushed: Prometheus reads /metrics/prometheus/"),
     ("spark.worker.initialRegistrationRetries", "the waits between tries follow one schedule"),
     ("spark.worker.executorStateSync.maxAttempts", "a report is repeated until the master has made it durable"),
     ("spark.worker.ui.compressedLogFileLengthCacheSize", "compressed logs tell their length at once"),
@@ -154,6 +170,10 @@ pub(super) const DROPPED: &[(&str, &str)] = &[
     ("SPARK_NICENESS", SERVICE),
     ("SPARK_NO_DAEMONIZE", "masters and workers always stay in the foreground"),
 ];
+
+/// What is taken over for programs, and does nothing more here for masters and workers themselves.
+pub(super) const FOR_PROGRAMS: &[(&str, &str)] =
+    &[("spark.ssl.enabled", PLAIN_PAGES), ("spark.ssl.standalone.enabled", PLAIN_PAGES)];
 
 /// Where keys of Spark's masters and workers are: an unknown one there is a mistake, one elsewhere is an application's.
 pub(super) const OURS: [&str; 3] = ["spark.deploy.", "spark.master.", "spark.worker."];
