@@ -18,20 +18,17 @@ pub(super) use self::tls::tls;
 /// # Errors
 /// Settings that do not go together, or a secret that cannot be read.
 pub(super) fn auth(resolved: &Resolved<AuthSettings>) -> Result<Option<Arc<Auth>>, Failure> {
+    resolved.go_together()?;
     let settings = &resolved.settings;
     if !settings.enabled {
-        if settings.encrypt {
-            return Err(resolved.problem("encrypt", "false, or true with auth.enabled = true").into());
-        }
         return Ok(None);
     }
     let secret = match (&settings.secret, &settings.secret_file) {
-        (Some(secret), None) => secret.clone(),
+        (Some(secret), _) => secret.clone(),
         (None, Some(path)) => {
             let text = secret::read_line(resolved, "secret_file", path)?;
             Secret::new(text).ok_or_else(|| resolved.problem("secret_file", "a file with a secret in it"))?
         }
-        (Some(_), Some(_)) => return Err(resolved.problem("secret_file", "none, where auth.secret is set").into()),
         (None, None) => {
             let allowed = "false, or true with the secret of the cluster, in the file auth.secret_file or in \
                            TANIST_AUTH_SECRET";

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Context;
 use super::auth;
 use super::properties::Properties;
-use crate::config::{AuthSettings, Flags, MasterSettings, Resolved, RestSettings, Section, SparkSettings};
+use crate::config::{AuthSettings, Flags, MasterSettings, Resolved, RestSettings, SparkSettings};
 use crate::daemon::{self, Ready, Supervised};
 use crate::exit::Failure;
 
@@ -42,9 +42,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     let (resolved, rest) = (layers.resolve(&args.master)?, layers.resolve(&args.rest)?);
     let auth = layers.resolve(&args.auth)?;
     let spark = spark(&layers.resolve(&args.spark)?, &auth)?;
-    keeps_the_secret(&auth, &rest, rest.settings.allow_unauthenticated)?;
+    auth.keeps_the_secret(&rest, rest.settings.allow_unauthenticated)?;
     let settings = &resolved.settings;
     let grpc = daemon::listen(&resolved, (&settings.host, settings.bind.as_deref()), settings.port).await?;
+    warn_of_strangers(&grpc)?;
     let (web, web_url) = daemon::listen_for_web(&resolved, &settings.web()).await?.unzip();
     let rest = rest::open(&rest, &resolved).await?;
     let mut options = options(&resolved, spark, &grpc)?;
@@ -69,17 +70,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who may run a program on the workers is given the cluster's secret by them.
-const KEEPS_NO_SECRET: &str = "false, or true without auth.enabled: whoever submits a program is told the secret";
-
-/// Strangers are let in by no section where there is a secret.
-fn keeps_the_secret<S: Section>(
-    auth: &Resolved<AuthSettings>,
-    section: &Resolved<S>,
-    allow_unauthenticated: bool,
-) -> Result<(), Failure> {
-    if auth.settings.enabled && allow_unauthenticated {
-        return Err(section.problem("allow_unauthenticated", KEEPS_NO_SECRET).into());
+/// gRPC asks nobody who he is, whatever is asked of programs of Spark on the same port.
+fn warn_of_strangers(grpc: &TcpListener) -> Result<(), Failure> {
+    let bound = grpc.local_addr().context("asking for the address in use")?;
+    if !bound.ip().is_loopback() {
+        tracing::warn!(
+            %bound,
+            "everybody who reaches this port can run programs on the workers and command this cluster, for gRPC asks for no \
+             proof: let only hosts of the cluster and its users reach it"
+        );
     }
     Ok(())
 }
@@ -87,7 +86,7 @@ fn keeps_the_secret<S: Section>(
 /// How programs of Spark are treated.
 fn spark(spark: &Resolved<SparkSettings>, auth: &Resolved<AuthSettings>) -> Result<SparkOptions, Failure> {
     let allow_unauthenticated = spark.settings.allow_unauthenticated;
-    keeps_the_secret(auth, spark, allow_unauthenticated)?;
+    auth.keeps_the_secret(spark, allow_unauthenticated)?;
     let homes = spark.settings.homes.clone();
     Ok(SparkOptions { allow_unauthenticated, auth: auth::auth(auth)?, tls: auth::tls(auth)?, homes })
 }
@@ -133,8 +132,8 @@ mod tests {
 
         let open = Flags::default().with("enabled", "true").with("allow_unauthenticated", "true");
         let rest: Resolved<RestSettings> = Layers::default().resolve(&open).unwrap();
-        assert!(keeps_the_secret(&auth("false"), &rest, rest.settings.allow_unauthenticated).is_ok());
-        let refused = keeps_the_secret(&auth("true"), &rest, rest.settings.allow_unauthenticated);
+        assert!(auth("false").keeps_the_secret(&rest, rest.settings.allow_unauthenticated).is_ok());
+        let refused = auth("true").keeps_the_secret(&rest, rest.settings.allow_unauthenticated);
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains("rest.allow_unauthenticated = \"true\""), "{refused}");
         assert!(refused.contains("false, or true without auth.enabled"), "{refused}");

@@ -272,18 +272,30 @@ impl Layers {
     /// All that is wrong.
     pub(crate) fn check_file(&self) -> Result<(), Problems> {
         let alone = Layers { file: self.file.clone(), ..Self::default() };
+        let rest = alone.resolve::<RestSettings>(&Flags::default());
+        let spark = alone.resolve::<SparkSettings>(&Flags::default());
+        let auth = alone.resolve::<AuthSettings>(&Flags::default());
+        let mut together = Vec::new();
+        together.extend(auth.as_ref().ok().and_then(|auth| auth.go_together().err()));
+        if let (Ok(auth), Ok(rest)) = (&auth, &rest) {
+            together.extend(auth.keeps_the_secret(rest, rest.settings.allow_unauthenticated).err());
+        }
+        if let (Ok(auth), Ok(spark)) = (&auth, &spark) {
+            together.extend(auth.keeps_the_secret(spark, spark.settings.allow_unauthenticated).err());
+        }
         let checks = [
             alone.resolve::<SharedSettings>(&Flags::default()).err(),
             alone.resolve::<ClusterSettings>(&Flags::default()).err(),
             alone.resolve::<ClientSettings>(&Flags::default()).err(),
             alone.resolve::<MasterSettings>(&Flags::default()).err(),
-            alone.resolve::<RestSettings>(&Flags::default()).err(),
             alone.resolve::<WorkerSettings>(&Flags::default()).err(),
-            alone.resolve::<SparkSettings>(&Flags::default()).err(),
-            alone.resolve::<AuthSettings>(&Flags::default()).err(),
+            rest.err(),
+            spark.err(),
+            auth.err(),
         ];
+        let checks = checks.into_iter().flatten().chain(together);
         let misfits = self.file.iter().flat_map(ConfigFile::misfits).cloned();
-        Problems::none_or(misfits.chain(checks.into_iter().flatten().flat_map(|problems| problems.0)).collect())
+        Problems::none_or(misfits.chain(checks.flat_map(|problems| problems.0)).collect())
     }
 
     /// Variables that look like ours and are no setting, each with the nearest one.

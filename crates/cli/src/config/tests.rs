@@ -301,6 +301,9 @@ fn conflicts_are_told_beside_bad_values_unless_they_rest_on_one() {
     // Whether this recovery_timeout is too long depends on what the other one was meant to be.
     assert_eq!(told("[master]\napp_timeout = \"x\"\nrecovery_timeout = \"20min\""), ["master.app_timeout"]);
     assert_eq!(told("[master]\nmass_loss_percent = \"x\""), ["master.mass_loss_percent"]);
+    assert_eq!(told("[auth]\nencrypt = true\ntls_cert = \"/c\""), ["auth.encrypt", "auth.tls_key"]);
+    let open = "[auth]\nenabled = true\n[rest]\nallow_unauthenticated = true\n[spark]\nallow_unauthenticated = true";
+    assert_eq!(told(open), ["rest.allow_unauthenticated", "spark.allow_unauthenticated"]);
 }
 
 #[test]

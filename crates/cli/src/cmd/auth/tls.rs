@@ -20,6 +20,7 @@ use crate::exit::Failure;
 /// # Errors
 /// Settings that do not go together, or files that cannot be used.
 pub(in crate::cmd) fn tls(resolved: &Resolved<AuthSettings>) -> Result<Option<SparkTls>, Failure> {
+    resolved.go_together()?;
     let Some((certificates, key)) = identity(resolved)? else { return Ok(None) };
     let unusable =
         |error: &dyn std::error::Error| resolved.problem("tls_cert", format!("a certificate of its key ({error})"));
@@ -27,13 +28,12 @@ pub(in crate::cmd) fn tls(resolved: &Resolved<AuthSettings>) -> Result<Option<Sp
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?;
-    let builder = if resolved.settings.tls_client_auth {
-        let wanted = "false, or true with the certificates in auth.tls_ca that may vouch for programs";
-        let roots = roots.clone().ok_or_else(|| resolved.problem("tls_client_auth", wanted))?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        builder.with_client_cert_verifier(verifier.map_err(|error| unusable(&error))?)
-    } else {
-        builder.with_no_client_auth()
+    let builder = match roots.clone().filter(|_| resolved.settings.tls_client_auth) {
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| unusable(&error))?)
+        }
+        None => builder.with_no_client_auth(),
     };
     let accepts = builder.with_single_cert(certificates.clone(), key.clone_key()).map_err(|error| unusable(&error))?;
     let dials = ClientConfig::builder_with_provider(provider())
@@ -51,17 +51,7 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity(resolved: &Resolved<AuthSettings>) -> Result<Option<Identity>, Failure> {
     let settings = &resolved.settings;
-    let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(cert), Some(key)) => (cert, key),
-        (Some(_), None) => return Err(resolved.problem("tls_key", "the file of the key of auth.tls_cert").into()),
-        (None, Some(_)) => {
-            return Err(resolved.problem("tls_cert", "the file of the certificate of auth.tls_key").into());
-        }
-        (None, None) if settings.tls_client_auth || settings.tls_ca.is_some() => {
-            return Err(resolved.problem("tls_cert", "a file, where another auth.tls_* is set").into());
-        }
-        (None, None) => return Ok(None),
-    };
+    let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
     secret::warn_if_open(key);
     let pem = secret::read(resolved, "tls_key", key)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
@@ -139,6 +129,8 @@ mod tests {
         refused(&[("tls_key", &key)], &["auth.tls_cert = \"none\"", "certificate of auth.tls_key"]);
         refused(&[("tls_ca", &cert)], &["auth.tls_cert = \"none\"", "where another auth.tls_* is set"]);
         refused(&with_ca[..3], &["auth.tls_client_auth", "in auth.tls_ca"]);
+        refused(&[("tls_required", "true")], &["auth.tls_required", "key stores of Java are not read"]);
+        assert_eq!(read(&[("tls_required", "true"), ("tls_cert", &cert), ("tls_key", &key)]), Ok(true));
         refused(&[("tls_cert", &empty), ("tls_key", &key)], &["auth.tls_cert", "there is none in it"]);
         refused(&[("tls_cert", &cert), ("tls_key", &empty)], &["auth.tls_key", "private key in PEM"]);
         refused(&[("tls_cert", &cert), ("tls_key", &wrong)], &["auth.tls_cert", "a certificate of its key"]);
