@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::effect::Effect;
 use super::entities::{App, Contact};
 use super::event::{Finding, Peer, Timer};
 use super::leader::{Ctx, Leader};
@@ -59,8 +58,7 @@ impl Leader {
         }
         if let Some(heard) = registration.heard.as_ref().filter(|heard| self.is_outranked_by(heard)) {
             let why = format!("an application client obeys term {heard}");
-            ctx.effects.push(Effect::StepDown { why });
-            return;
+            return ctx.step_down(why);
         }
         let known = self.app_tokens.get(&registration.token).cloned();
         if known.as_ref().and_then(|id| self.apps.get(id)).is_some_and(|app| app.registration > registration.number) {
@@ -325,7 +323,7 @@ impl Leader {
         // AP-07
         let excess = excess(self.done_apps.len(), ctx.config.retained_apps);
         for forgotten in self.done_apps.drain(..excess) {
-            ctx.effects.push(Effect::Persist(vec![Change::ForgetApp(forgotten.id)]));
+            ctx.persist_one(Change::ForgetApp(forgotten.id));
         }
     }
 }

@@ -4,7 +4,6 @@
 //! another attempt than the current one changes nothing (SPARK-19900 without new ids, DR-09).
 
 use super::apps::excess;
-use super::effect::Effect;
 use super::entities::{Leaving, Worker, endpoint_of};
 use super::leader::{Ctx, Leader};
 use super::schedule::DriverNeed;
@@ -161,7 +160,7 @@ impl Leader {
         self.done_drivers.push_back(done);
         let excess = excess(self.done_drivers.len(), ctx.config.retained_drivers);
         for forgotten in self.done_drivers.drain(..excess) {
-            ctx.effects.push(Effect::Persist(vec![Change::ForgetDriver(forgotten.id)]));
+            ctx.persist_one(Change::ForgetDriver(forgotten.id));
         }
     }
 

@@ -12,13 +12,13 @@ const ENDED_EXECUTORS_SHOWN: usize = 100;
 
 /// A new state of an executor and what goes with it.
 #[derive(Debug, Clone)]
-pub(super) struct Change {
+pub(super) struct ExecutorChange {
     pub(super) state: ExecutorState,
     pub(super) message: Option<String>,
     pub(super) exit_status: Option<i32>,
 }
 
-impl Change {
+impl ExecutorChange {
     /// HB-05: its worker is lost.
     pub(super) fn lost_with_worker(why: &str) -> Self {
         Self { state: ExecutorState::Lost, message: Some(format!("worker lost: {why}")), exit_status: None }
@@ -42,7 +42,7 @@ impl Leader {
         &mut self,
         id: &WorkerId,
         executor: &ExecutorRef,
-        change: Change,
+        change: ExecutorChange,
         ctx: &mut Ctx<'_>,
     ) {
         if change.state.is_finished() && self.left(id, &Leaving::Executor(executor.clone())) {
@@ -75,7 +75,7 @@ impl Leader {
 
     /// Its worker can run none of the application's executors: it gets no more of them until it registers anew.
     pub(super) fn executor_refused(&mut self, id: &WorkerId, executor: &ExecutorRef, why: &str, ctx: &mut Ctx<'_>) {
-        let change = Change { state: ExecutorState::Failed, message: Some(why.to_owned()), exit_status: None };
+        let change = ExecutorChange { state: ExecutorState::Failed, message: Some(why.to_owned()), exit_status: None };
         let mut is_here = false;
         if let Some(app) = self.apps.get_mut(&executor.app) {
             app.refused = Some(why.to_owned());
@@ -115,20 +115,20 @@ impl Leader {
     /// Its worker says that it is not there (any more): no failure of the application's own.
     pub(super) fn executor_vanished(&mut self, executor: &ExecutorRef, ctx: &mut Ctx<'_>) {
         let message = Some("its worker does not run it".to_owned());
-        let change = Change { state: ExecutorState::Lost, message, exit_status: None };
+        let change = ExecutorChange { state: ExecutorState::Lost, message, exit_status: None };
         self.end_executor(executor, change, Place::Free, None, ctx);
     }
 
     /// HB-05: its worker is lost.
     pub(super) fn executor_lost(&mut self, executor: &ExecutorRef, why: &str, host: &str, ctx: &mut Ctx<'_>) {
-        self.end_executor(executor, Change::lost_with_worker(why), Place::Gone, Some(host.to_owned()), ctx);
+        self.end_executor(executor, ExecutorChange::lost_with_worker(why), Place::Gone, Some(host.to_owned()), ctx);
     }
 
     /// Ends an executor by request: it leaves the application's books now, its worker's when it has ended (the original
     /// frees the worker at once, while the process may still run).
     pub(super) fn kill_executor(&mut self, executor: &ExecutorRef, why: &str, ctx: &mut Ctx<'_>) -> bool {
         let Some(worker) = self.executor(executor).map(|known| known.worker.clone()) else { return false };
-        let change = Change { state: ExecutorState::Killed, message: Some(why.to_owned()), exit_status: None };
+        let change = ExecutorChange { state: ExecutorState::Killed, message: Some(why.to_owned()), exit_status: None };
         self.end_executor(executor, change, Place::StillTaken, None, ctx);
         self.command(&worker, WorkerCommand::KillExecutor { executor: executor.clone() }, ctx);
         true
@@ -141,7 +141,7 @@ impl Leader {
     fn end_executor(
         &mut self,
         executor: &ExecutorRef,
-        change: Change,
+        change: ExecutorChange,
         place: Place,
         host: Option<String>,
         ctx: &mut Ctx<'_>,
@@ -224,17 +224,17 @@ impl Leader {
     }
 
     pub(super) fn tell_executor_state(&mut self, executor: &ExecutorRef, state: ExecutorState, ctx: &mut Ctx<'_>) {
-        self.tell_executor_change(executor, Change { state, message: None, exit_status: None }, None, ctx);
+        self.tell_executor_change(executor, ExecutorChange { state, message: None, exit_status: None }, None, ctx);
     }
 
     pub(super) fn tell_executor_change(
         &mut self,
         executor: &ExecutorRef,
-        change: Change,
+        change: ExecutorChange,
         worker_host: Option<String>,
         ctx: &mut Ctx<'_>,
     ) {
-        let Change { state, message, exit_status } = change;
+        let ExecutorChange { state, message, exit_status } = change;
         let notice = AppNotice::ExecutorUpdated { executor: executor.id, state, message, exit_status, worker_host };
         self.notify(&executor.app, notice, ctx);
     }
@@ -255,7 +255,7 @@ impl Leader {
             }
             for gone in gone {
                 let message = Some("no worker runs it after the change of leader".to_owned());
-                let change = Change { state: ExecutorState::Lost, message, exit_status: None };
+                let change = ExecutorChange { state: ExecutorState::Lost, message, exit_status: None };
                 let executor = ExecutorRef { app: id.clone(), id: gone };
                 self.tell_executor_change(&executor, change, None, ctx);
             }

@@ -6,7 +6,7 @@
 use super::effect::{Effect, Recalled};
 use super::entities::App;
 use super::event::Peer;
-use super::executors::Change;
+use super::executors::ExecutorChange;
 use super::leader::{Ctx, Leader};
 use crate::ids::{AppId, ExecutorRef, SessionId, WorkerId};
 use crate::model::{AppEndpoint, ExecutorState};
@@ -52,7 +52,7 @@ impl Leader {
         match &app.record.endpoint {
             AppEndpoint::Own(endpoint) => {
                 let endpoint = endpoint.clone();
-                ctx.effects.push(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session });
+                ctx.effect(Effect::Probe { peer: Peer::App(id.clone()), endpoint, session });
             }
             AppEndpoint::Foreign(_) => self.recall(app, ctx),
         }
@@ -62,7 +62,7 @@ impl Leader {
     pub(super) fn announce_to_app(&self, id: &AppId, app: &App, ctx: &mut Ctx<'_>) {
         match &app.record.endpoint {
             AppEndpoint::Own(endpoint) => {
-                ctx.effects.push(Effect::Announce { peer: Peer::App(id.clone()), endpoint: endpoint.clone() });
+                ctx.effect(Effect::Announce { peer: Peer::App(id.clone()), endpoint: endpoint.clone() });
             }
             AppEndpoint::Foreign(_) => self.recall(app, ctx),
         }
@@ -86,7 +86,7 @@ impl Leader {
         };
         let session = app.last_session;
         let registration = Recalled::App(record.id.clone(), Box::new(registration));
-        ctx.effects.push(Effect::Recall { registration, session });
+        ctx.effect(Effect::Recall { registration, session });
     }
 
     /// The application whose place somebody else seems to have taken: who registers anew at its client's address does not
@@ -129,7 +129,7 @@ impl Leader {
         &mut self,
         id: &WorkerId,
         executor: &ExecutorRef,
-        change: Change,
+        change: ExecutorChange,
         ctx: &mut Ctx<'_>,
     ) {
         let is_old = |app: &&mut App| {

@@ -24,7 +24,7 @@ impl Worker {
 impl Leader {
     /// Looks for a worker that is not heard: asks its own endpoint whether it lives, or has it called by its face.
     pub(super) fn look_for_worker(&self, worker: &Worker, ctx: &mut Ctx<'_>) {
-        ctx.effects.push(match worker.record.kind {
+        ctx.effect(match worker.record.kind {
             WorkerKind::Own => {
                 Effect::Probe { peer: worker.peer(), endpoint: worker.endpoint(), session: worker.last_session }
             }
@@ -34,7 +34,7 @@ impl Leader {
 
     /// A new leader makes itself known.
     pub(super) fn announce_to_worker(&self, worker: &Worker, ctx: &mut Ctx<'_>) {
-        ctx.effects.push(match worker.record.kind {
+        ctx.effect(match worker.record.kind {
             WorkerKind::Own => Effect::Announce { peer: worker.peer(), endpoint: worker.endpoint() },
             WorkerKind::Foreign(_) => self.recall_worker(worker),
         });

@@ -8,12 +8,16 @@ use super::effect::Effect;
 use super::entities::{App, Driver, Worker};
 use super::event::{Event, Finding, Peer, Timer};
 use super::id_series::IdSeries;
-use super::refuse;
+use super::not_leading;
 use super::schedule::Scheduler;
 use super::view::Missing;
-use crate::ids::{AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, RequestId, SessionId, Term, WorkerId};
+use crate::ids::{
+    AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, ReplyToken, RequestId, SessionId, Term, WorkerId,
+};
 use crate::model::{LeaderInfo, MasterRole};
-use crate::msg::{AppNotice, AppToMaster, Fenced, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster};
+use crate::msg::{
+    AppNotice, AppToMaster, ClientReply, Fenced, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster,
+};
 use crate::record::{Change, DoneApp, DoneDriver};
 use crate::rng::Rng;
 use crate::time::{Mono, Now, Wall};
@@ -27,9 +31,13 @@ pub(super) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
     /// Makes changes durable together.
     pub(super) fn persist(&mut self, changes: Vec<Change>) {
-        self.effects.push(Effect::Persist(changes));
+        self.effect(Effect::Persist(changes));
     }
 
     /// Makes one change durable.
@@ -38,19 +46,27 @@ impl Ctx<'_> {
     }
 
     pub(super) fn say_to_worker(&mut self, session: SessionId, message: MasterToWorker) {
-        self.effects.push(Effect::ToWorker { session, message });
+        self.effect(Effect::ToWorker { session, message });
     }
 
     pub(super) fn say_to_app(&mut self, session: SessionId, message: MasterToApp) {
-        self.effects.push(Effect::ToApp { session, message });
+        self.effect(Effect::ToApp { session, message });
     }
 
     pub(super) fn close(&mut self, session: SessionId) {
-        self.effects.push(Effect::CloseSession { session });
+        self.effect(Effect::CloseSession { session });
     }
 
     pub(super) fn arm(&mut self, timer: Timer, at: Mono) {
-        self.effects.push(Effect::Arm { timer, at });
+        self.effect(Effect::Arm { timer, at });
+    }
+
+    pub(super) fn reply(&mut self, to: ReplyToken, reply: ClientReply) {
+        self.effect(Effect::Reply { to, reply });
+    }
+
+    pub(super) fn step_down(&mut self, why: String) {
+        self.effect(Effect::StepDown { why });
     }
 }
 
@@ -169,7 +185,7 @@ impl Leader {
                 self.answer_worker_as_stranger(session, ctx);
             }
             Event::App { session, message: AppToMaster::Register(_) } => self.answer_app_suspended(session, ctx),
-            Event::Request { reply, .. } => refuse(MasterRole::Suspended, Some(&self.info), reply, ctx.effects),
+            Event::Request { reply, .. } => ctx.reply(reply, not_leading(MasterRole::Suspended, Some(&self.info))),
             Event::SessionClosed { session } => self.forget_session(session),
             Event::Worker {
                 session,

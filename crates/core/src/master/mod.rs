@@ -47,7 +47,6 @@ pub use event::{Event, Finding, Peer, Timer};
 pub use id_series::LAST_GENERATION;
 pub use view::{AppView, DriverView, ExecutorView, MasterView, Missing, WorkerView};
 
-use crate::ids::ReplyToken;
 use crate::model::{LeaderInfo, MasterRole};
 use crate::msg::{AppToMaster, ClientReply, MasterToApp, MasterToWorker, NotLeading, WorkerToMaster};
 use crate::rng::Rng;
@@ -137,7 +136,9 @@ fn answer_as_standby(known: Option<&LeaderInfo>, event: &Event, effects: &mut Ve
         }
         // A session of an ended term of ours: its peer must look for the leader.
         Event::Worker { session, .. } | Event::App { session, .. } => effects.push(Effect::CloseSession { session }),
-        Event::Request { reply, .. } => refuse(MasterRole::Standby, known, reply, effects),
+        Event::Request { reply, .. } => {
+            effects.push(Effect::Reply { to: reply, reply: not_leading(MasterRole::Standby, known) });
+        }
         Event::Elected { .. }
         | Event::Deposed
         | Event::Suspended
@@ -150,7 +151,6 @@ fn answer_as_standby(known: Option<&LeaderInfo>, event: &Event, effects: &mut Ve
 }
 
 /// What a master answers that may not act: where to go.
-fn refuse(role: MasterRole, leader: Option<&LeaderInfo>, to: ReplyToken, effects: &mut Vec<Effect>) {
-    let reply = ClientReply::NotLeading(NotLeading { role, leader: leader.cloned() });
-    effects.push(Effect::Reply { to, reply });
+fn not_leading(role: MasterRole, leader: Option<&LeaderInfo>) -> ClientReply {
+    ClientReply::NotLeading(NotLeading { role, leader: leader.cloned() })
 }

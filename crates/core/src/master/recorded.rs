@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entities::App;
-use super::executors::Change;
+use super::executors::ExecutorChange;
 use super::leader::{Ctx, Leader};
 use crate::ids::{AppId, ExecutorId, ExecutorRef, WorkerId};
 use crate::record::AppRecord;
@@ -117,7 +117,7 @@ impl Leader {
             if let Some(app) = self.apps.get_mut(&executor.app) {
                 app.ended.insert(executor.id);
             }
-            self.tell_executor_change(&executor, Change::lost_with_worker(why), Some(host.to_owned()), ctx);
+            self.tell_executor_change(&executor, ExecutorChange::lost_with_worker(why), Some(host.to_owned()), ctx);
         }
     }
 }

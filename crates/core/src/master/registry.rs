@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::effect::Effect;
 use super::entities::Worker;
 use super::event::{Finding, Peer, Timer};
+use super::executors::ExecutorChange;
 use super::leader::{Ctx, Leader};
 use crate::ids::{SessionId, Term, WorkerId};
 use crate::msg::{MasterToWorker, PROTOCOL_VERSION, RegisterWorker, RegisteredWorker, WorkerToMaster};
@@ -37,7 +37,7 @@ impl Leader {
             }
             WorkerToMaster::Inventory(inventory) => self.adopt_or_end(&id, inventory, ctx),
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status } => {
-                self.executor_changed(&id, &executor, super::executors::Change { state, message, exit_status }, ctx);
+                self.executor_changed(&id, &executor, ExecutorChange { state, message, exit_status }, ctx);
                 ctx.say_to_worker(session, MasterToWorker::Acknowledged { report });
             }
             WorkerToMaster::ExecutorRefused { report, executor, why } => {
@@ -53,7 +53,7 @@ impl Leader {
             WorkerToMaster::StaleCommand { command, of, heard } => {
                 if self.is_outranked_by(&heard) {
                     let why = format!("worker {id} refused command {command} of term {of}: it obeys term {heard}");
-                    ctx.effects.push(Effect::StepDown { why });
+                    ctx.step_down(why);
                 }
             }
         }
@@ -66,8 +66,7 @@ impl Leader {
         }
         if let Some(heard) = registration.heard.as_ref().filter(|heard| self.is_outranked_by(heard)) {
             let why = format!("worker {} obeys term {heard}", registration.id);
-            ctx.effects.push(Effect::StepDown { why });
-            return;
+            return ctx.step_down(why);
         }
         if self.is_overtaken(&registration) {
             return ctx.close(session);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::drivers::need;
-use super::effect::Effect;
 use super::entities::Driver;
 use super::leader::{Ctx, Leader};
 use crate::ids::{AppId, Attempt, DriverId, ReplyToken, RequestId};
@@ -25,7 +24,7 @@ impl Leader {
                 ClientReply::Decommissioning { workers: self.decommission_hosts(&hosts, ctx) }
             }
         };
-        ctx.effects.push(Effect::Reply { to, reply });
+        ctx.reply(to, reply);
         self.schedule(ctx);
     }
 
