@@ -157,9 +157,10 @@ impl Leader {
 
     fn new_app(&mut self, registration: &RegisterApplication, ctx: &mut Ctx<'_>) -> AppId {
         // An id that a restored store does not know yet is kept, so that its executors are recognised.
-        let id = match registration.known_as.clone().filter(|id| !self.knows_app(id)) {
+        let taken = |id: &AppId| self.apps.contains_key(id) || self.done_apps.iter().any(|done| done.id == *id);
+        let id = match registration.known_as.clone().filter(|id| !taken(id)) {
             Some(known) => known,
-            None => self.new_app_id(&registration.description.name, ctx),
+            None => self.names.app(&registration.description.name, ctx, taken),
         };
         let mut targets = registration.targets.clone();
         if let Some(limit) = registration.description.initial_executor_limit {

@@ -1,19 +1,18 @@
 //! Everything a leader holds for the length of its term, and the one match over events.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::config::MasterConfig;
 use super::dead::DeadWorkers;
 use super::effect::Effect;
 use super::entities::{App, Driver, Worker};
 use super::event::{Event, Finding, Peer, Timer};
-use super::id_series::IdSeries;
+use super::names::Names;
 use super::not_leading;
 use super::schedule::Scheduler;
 use super::view::Missing;
-use crate::ids::{
-    AppId, AppToken, CommandId, DriverId, InvalidId, PatternArg, ReplyToken, RequestId, SessionId, Term, WorkerId,
-};
+use crate::ids::{AppId, AppToken, CommandId, DriverId, ReplyToken, RequestId, SessionId, Term, WorkerId};
 use crate::model::{LeaderInfo, MasterRole};
 use crate::msg::{
     AppNotice, AppToMaster, ClientReply, Fenced, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster,
@@ -21,6 +20,9 @@ use crate::msg::{
 use crate::record::{Change, DoneApp, DoneDriver};
 use crate::rng::Rng;
 use crate::time::{Mono, Now, Wall};
+
+/// A timer that is due while nothing may be decided is put off by this.
+const PUT_OFF: Duration = Duration::from_secs(1);
 
 /// What one event is handled with.
 pub(super) struct Ctx<'a> {
@@ -103,13 +105,12 @@ pub(super) struct Leader {
     /// When workers were given up for silence, within the last minute (the mass-loss brake).
     pub(super) recent_losses: VecDeque<Mono>,
     next_command: CommandId,
-    app_series: IdSeries,
-    driver_series: IdSeries,
+    pub(super) names: Names,
 }
 
 impl Leader {
     pub(super) fn new(info: LeaderInfo, config: &MasterConfig) -> Self {
-        let series = IdSeries::of(&info.term);
+        let names = Names::of(&info.term, config);
         Self {
             info,
             role: MasterRole::Recovering,
@@ -132,8 +133,7 @@ impl Leader {
             quarantined: Vec::new(),
             recent_losses: VecDeque::new(),
             next_command: CommandId(1),
-            app_series: config.app_number_modulo.map_or_else(|| series.clone(), IdSeries::below),
-            driver_series: series,
+            names,
         }
     }
 
@@ -193,8 +193,21 @@ impl Leader {
             } => self.worker_said(session, once, ctx),
             // Reports are repeated by their senders; requests of a client to its application must not vanish.
             Event::App { session, .. } => ctx.close(session),
-            Event::Timer(timer) => ctx.arm(timer, ctx.now.mono + super::config::HOUSEKEEPING_EVERY / 60),
-            _ => {}
+            Event::Timer(timer) => ctx.arm(timer, ctx.now.mono + PUT_OFF),
+            Event::Worker {
+                message:
+                    WorkerToMaster::Inventory(_)
+                    | WorkerToMaster::ExecutorStateChanged { .. }
+                    | WorkerToMaster::ExecutorRefused { .. }
+                    | WorkerToMaster::DriverEnded { .. }
+                    | WorkerToMaster::StaleCommand { .. },
+                ..
+            }
+            | Event::Probed { .. }
+            | Event::Elected { .. }
+            | Event::Deposed
+            | Event::Suspended
+            | Event::LeaderSeen(_) => {}
         }
     }
 
@@ -292,88 +305,5 @@ impl Leader {
             ctx.close(former);
         }
         self.sessions.insert(session, peer);
-    }
-
-    /// A new driver id (DR-02). Patterns that leave out the time stamp or the number may repeat an id (RC-19), so ids are
-    /// checked against those known.
-    pub(super) fn new_driver_id(&mut self, ctx: &Ctx<'_>) -> DriverId {
-        let mut series = self.driver_series.clone();
-        let text = || {
-            let (stamp, number) = series.next(ctx.now.wall);
-            ctx.config.driver_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number)])
-        };
-        let id = free_id(text, PLAIN_TRIES, DriverId::new, |id| self.knows_driver(id));
-        self.driver_series = series;
-        id
-    }
-
-    /// A new application id (AP-01).
-    pub(super) fn new_app_id(&mut self, name: &str, ctx: &Ctx<'_>) -> AppId {
-        if ctx.config.app_name_as_id {
-            let text = || id_from_name(name);
-            return free_id(text, 1, AppId::new, |id| self.knows_app(id));
-        }
-        let mut series = self.app_series.clone();
-        let text = || {
-            let (stamp, number) = series.next(ctx.now.wall);
-            ctx.config.app_id_pattern.format(&[PatternArg::Text(&stamp), PatternArg::Number(number)])
-        };
-        let id = free_id(text, PLAIN_TRIES, AppId::new, |id| self.knows_app(id));
-        self.app_series = series;
-        id
-    }
-
-    fn knows_driver(&self, id: &DriverId) -> bool {
-        self.drivers.contains_key(id) || self.done_drivers.iter().any(|done| done.id == *id)
-    }
-
-    pub(super) fn knows_app(&self, id: &AppId) -> bool {
-        self.apps.contains_key(id) || self.done_apps.iter().any(|done| done.id == *id)
-    }
-}
-
-/// So many tries with the plain pattern; one without a counter would never become unique.
-const PLAIN_TRIES: usize = 1000;
-
-/// Longest part of an application's name that becomes its id; leaves room for a suffix.
-const NAME_IN_ID_CHARS: usize = 40;
-
-/// The first text that is a free id: as it comes for so many tries, then with a suffix that makes it unique.
-fn free_id<Id>(
-    mut text: impl FnMut() -> String,
-    plain_tries: usize,
-    make: fn(&str) -> Result<Id, InvalidId>,
-    known: impl Fn(&Id) -> bool,
-) -> Id {
-    let mut attempt = 0usize;
-    loop {
-        let candidate = if attempt < plain_tries { text() } else { format!("{}-{attempt}", text()) };
-        if let Some(id) = make(&candidate).ok().filter(|id| !known(id)) {
-            return id;
-        }
-        attempt += 1;
-    }
-}
-
-/// An application's name as an id: lower case, without white space and what else an id may not hold (T-MS-28).
-fn id_from_name(name: &str) -> String {
-    let kept: String = name
-        .chars()
-        .filter(|c| !c.is_whitespace() && !c.is_control() && *c != '/')
-        .flat_map(char::to_lowercase)
-        .take(NAME_IN_ID_CHARS)
-        .collect();
-    if kept.trim_matches('.').is_empty() { "app".to_owned() } else { kept }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::id_from_name;
-
-    #[test]
-    fn names_become_ids() {
-        assert_eq!(id_from_name(" spark - 45756 "), "spark-45756", "T-MS-28");
-        assert_eq!(id_from_name(".."), "app");
-        assert_eq!(id_from_name("A/b\u{7}"), "ab");
     }
 }

@@ -26,6 +26,7 @@ mod foreign_workers;
 mod id_series;
 mod leader;
 mod liveness;
+mod names;
 mod picture;
 mod placement;
 mod reconcile;

@@ -36,7 +36,9 @@ impl Leader {
         if let Err(reason) = check_driver(&description) {
             return ClientReply::Invalid { reason };
         }
-        let id = self.new_driver_id(ctx);
+        let taken =
+            |id: &DriverId| self.drivers.contains_key(id) || self.done_drivers.iter().any(|done| done.id == *id);
+        let id = self.names.driver(ctx, taken);
         let record = DriverRecord {
             id: id.clone(),
             description: Arc::new(description),
