@@ -320,7 +320,7 @@ fn push_arg(out: &mut String, arg: PatternArg<'_>, kind: char, flags: &str) -> O
     Some(())
 }
 
-/// An id of the default form for a time and a number, e.g. the time stamp part of [`AppId`].
+/// A time as ids carry it, to the second: `20260102030405`.
 pub fn time_stamp(wall: Wall) -> String {
     wall.civil().compact()
 }

@@ -5,7 +5,7 @@
 //!               STANDBY: no state but who leads
 //!               leading: Leader ── registry · reconcile · apps · drivers · submission
 //!                              ── placement (carries out what schedule::Scheduler decides)
-//!                              ── liveness · recovery · decommission · foreign
+//!                              ── liveness · recovery · decommission · foreign_apps · foreign_workers
 //! ```
 //!
 //! **Invariant**: all state of a term lives in `Leader` and is dropped whole when the lead is lost. Nothing is ever
@@ -21,7 +21,7 @@ mod effect;
 mod entities;
 mod event;
 mod executors;
-mod foreign;
+mod foreign_apps;
 mod foreign_workers;
 mod id_series;
 mod leader;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::foreign::*;
+use super::foreign_apps::*;
 use super::rig::*;
 use crate::ids::*;
 use crate::master::Effect;

@@ -3,7 +3,7 @@
 mod apps;
 mod decommission;
 mod drivers;
-mod foreign;
+mod foreign_apps;
 mod foreign_executors;
 mod foreign_workers;
 mod properties;

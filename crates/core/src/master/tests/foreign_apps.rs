@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rig::*;
 use crate::ids::*;
-use crate::master::foreign::CHANGES_KEPT;
+use crate::master::foreign_apps::CHANGES_KEPT;
 use crate::master::{Effect, Event, Finding, Peer, Recalled};
 use crate::model::*;
 use crate::msg::*;
