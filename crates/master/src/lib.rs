@@ -1,4 +1,4 @@
-//! The master process around the core: it turns gRPC calls, what drivers of Spark say, timers and leadership into events for
+//! The master process around the core: it turns gRPC calls, what programs of Spark say, timers and leadership into events for
 //! [`tanist_core::master::Master`], and carries its effects out. It holds no rule of the cluster.
 //!
 //! ```text
@@ -15,6 +15,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `options` | what a master is started with |
+//! | `service` | a running master, from its start to its end |
 //! | `commit_loop` | the one task that owns the machine, and the barrier of protocol 3 |
 //! | `seat` | standing for office, taking over, one commit at a time, leaving |
 //! | `follow` | noticing at once that the leader's process is gone |
@@ -24,14 +25,16 @@
 //! | `release` | carrying out effects that may leave |
 //! | `story` | what of it is told in the log |
 //! | `sessions`, `replies`, `timers`, `peers`, `dial` | where effects go |
+//! | `told` | who has heard of a term already, and need not be dialled |
 //! | `line` | fresh connections to others |
 //! | `limits` | what is too large to be stored |
 //! | `pauses` | how long to wait between tries |
+//! | `error` | why something was not done |
 //! | `board` | what readers see |
 //! | `handle` | the way in |
 //! | `port` | one port, two languages |
 //! | `grpc` | the wire |
-//! | `spark` | drivers of an unmodified Spark, by its own protocol |
+//! | `spark` | drivers and workers of an unmodified Spark, by its own protocol |
 //! | `http` | REST submissions; what is shown to browsers, scripts, Prometheus and load balancers |
 
 mod board;

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use tanist_spark::uids::{Uids, jar};
-use tanist_spark::{Dialect, Error};
+use tanist_spark::{Dialect, Error, Family};
 
 /// What the jar of an installation is called whose classes matter: this, the version of Scala, and its own.
 const CORE_JAR: &str = "spark-core_";
@@ -50,9 +50,18 @@ impl Build {
         Self { uids, release: None }
     }
 
-    /// The release it is installed as.
-    pub(super) fn release(&self) -> Option<&str> {
-        self.release.as_deref()
+    /// The releases that a program of this build and family runs under: what the build is installed as, or else the family's.
+    pub(super) fn releases(&self, family: Family) -> Option<String> {
+        let of_family = match family {
+            Family::Spark3 => Some("3.4,3.5"),
+            Family::Spark4_0 => Some("4.0"),
+            Family::Spark4_1 => Some("4.1,4.2"),
+            Family::Spark4_3 => Some("4.3"),
+            Family::Spark4_1To4_3 => Some("4.1,4.2,4.3"),
+            Family::Spark4 => Some("4.0,4.1,4.2,4.3"),
+            Family::Unknown => None,
+        };
+        self.release.as_deref().or(of_family).map(str::to_owned)
     }
 }
 

@@ -39,6 +39,12 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// Whoever takes nothing for so long does not read any more.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
+/// The endpoint of a master.
+pub(super) const MASTER: &str = "Master";
+
+/// The endpoint that tells which others there are.
+pub(super) const VERIFIER: &str = "endpoint-verifier";
+
 /// The endpoint of a driver that a master speaks to.
 pub(super) const APP_CLIENT: &str = "AppClient";
 

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::channel::Broken;
-use super::conversation::shortened;
 use super::worker::Worker;
+
+/// Longest text of a stranger that is logged, in characters.
+const MAX_LOGGED: usize = 200;
 
 /// Why one ends.
 pub(super) enum End {
@@ -49,4 +51,9 @@ impl End {
             Self::Left | Self::Worker(_) => tracing::debug!(%peer, "a program of Spark has left"),
         }
     }
+}
+
+/// A text of a stranger, for the log.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_LOGGED).collect()
 }

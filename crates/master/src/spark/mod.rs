@@ -3,39 +3,32 @@
 //! of Spark is one like any other to the machine.
 //!
 //! ```text
-//! driver ──▶ channel ──▶ conversation ──▶ describe ──▶ the loop     what comes
-//! driver ◀── channel ◀── conversation ◀── notice   ◀── the loop     what goes
-//! driver ◀── call                                  ◀── the loop     a master that takes over, or whose connection broke
+//! program ──▶ stream ──▶ channel ──▶ driver, worker ──▶ session ──▶ the loop     what comes
+//! program ◀── stream ◀── channel ◀── driver, worker ◀── session ◀── the loop     what goes
+//! program ◀── call                                              ◀── the loop     a master that takes over, or whose
+//!                                                                                connection broke
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | `stream` | the bytes of a connection, in TLS or not |
 //! | `channel` | frames over one connection, with somebody who is known |
-//! | `conversation` | one connection of a driver, from its beginning to its end |
-//! | `end` | how that ends |
-//! | `state` | who is at its other end |
-//! | `describe` | an application as the machine is told it |
-//! | `notice` | what the machine tells an application |
-//! | `session` | a session with the loop |
-//! | `submit` | drivers that are submitted |
-//! | `builds` | builds of Spark that nobody has described |
-//! | `questions` | what they are asked about themselves |
-//! | `call` | dialling a driver that is not heard |
+//! | `driver` | drivers of applications, and whoever submits drivers: their connections, and what they are told |
 //! | `worker` | the same for workers |
+//! | `end` | how a connection ends |
+//! | `session` | a session with the loop |
+//! | `builds` | builds of Spark that nobody has described |
+//! | `questions` | what programs of these are asked about themselves |
+//! | `call` | dialling a program that is not heard |
 
 mod builds;
 mod call;
 mod channel;
-mod conversation;
-mod describe;
+mod driver;
 mod end;
-mod notice;
 mod questions;
 mod session;
-mod state;
 mod stream;
-mod submit;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -51,9 +44,8 @@ use tokio_util::sync::CancellationToken;
 
 use tanist_core::master::{MasterView, Peer, Recalled};
 use tanist_core::model::WorkerState;
+use tanist_spark::Address;
 use tanist_spark::auth::Auth;
-use tanist_spark::message::{self, Message, Profile};
-use tanist_spark::{Address, Dialect, Error};
 use tanist_store::{Standing, clock};
 
 use crate::dial::Answer;
@@ -63,9 +55,8 @@ use crate::port;
 
 pub use self::stream::SparkTls;
 
-use self::builds::{Build, Builds};
+use self::builds::Builds;
 use self::channel::{Channel, Places};
-use self::conversation::Conversation;
 use self::stream::Stream;
 
 /// Most connections of Spark's programs at a time. gRPC does not count.
@@ -120,35 +111,8 @@ struct Inner {
 
 /// Somebody who was reached, and was told nothing yet.
 pub(crate) enum Called {
-    Driver(Box<call::Called>),
+    Driver(Box<driver::Called>),
     Worker(worker::Called),
-}
-
-/// A driver, as its registration shows it.
-#[derive(Debug, Clone)]
-struct Driver {
-    /// Where it listens.
-    address: Address,
-    /// How to speak to it.
-    dialect: Dialect,
-    /// The releases of Spark that it can be, as far as that is known.
-    releases: Option<String>,
-    /// What an executor has by default.
-    profile: Profile,
-}
-
-impl Driver {
-    /// From a registration as it came, of this build.
-    fn of(payload: &[u8], build: &Build) -> Result<Self, Error> {
-        let unexpected = |found: &str| Error::Unexpected { found: found.to_owned(), wanted: "a registration" };
-        let Message::RegisterApplication(registration) = message::read(payload)? else {
-            return Err(unexpected("another message"));
-        };
-        let address = registration.driver.ok_or_else(|| unexpected("a registration without the driver's address"))?;
-        let dialect = build.dialect(payload)?;
-        let releases = describe::releases(build, dialect.family());
-        Ok(Self { address, dialect, releases, profile: registration.profile })
-    }
 }
 
 impl Face {
@@ -230,14 +194,14 @@ impl Face {
             Err(_) => return tracing::debug!(%peer, "connection closed that did not agree on TLS"),
         };
         let channel = Channel::accepted(stream, peer, self.0.me.clone(), auth.clone(), self.0.large.clone());
-        Conversation::begin(self.clone(), channel, cut).run().await;
+        driver::Conversation::begin(self.clone(), channel, cut).run().await;
     }
 
     /// Connects to somebody who is not heard, once.
     pub(crate) async fn reach(&self, registration: &Recalled) -> Answer<Called> {
         match registration {
             Recalled::App(app, registration) => {
-                call::connect(self, app, registration).await.map(|called| Called::Driver(Box::new(called)))
+                driver::reach(self, app, registration).await.map(|called| Called::Driver(Box::new(called)))
             }
             Recalled::Worker(registration) => worker::reach(self, registration).await.map(Called::Worker),
         }
@@ -258,7 +222,7 @@ impl Face {
         match called {
             Called::Driver(driver) => match driver.ask(ui_url, standing).await {
                 Answer::From(driver) => {
-                    tokio::spawn(async { Conversation::called(face, driver, cut, told).await.run().await });
+                    tokio::spawn(async { driver::Conversation::called(face, driver, cut, told).await.run().await });
                 }
                 Answer::Gone => return Answer::Gone,
                 Answer::None => return Answer::None,
@@ -301,4 +265,9 @@ impl Face {
 fn address(text: &str) -> Address {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
     Address { host: host.to_owned(), port: port.parse().unwrap_or_default() }
+}
+
+/// What a program of Spark only shows, and what no cluster has more of.
+fn int(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }

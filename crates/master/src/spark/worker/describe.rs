@@ -14,7 +14,6 @@ use tanist_spark::message::{ExecutorOnWorker, Resources, WorkerRegistration};
 use tanist_spark::{Address, Dialect, Error, ExecutorState as SparkExecutorState};
 
 use crate::spark::builds::Build;
-use crate::spark::describe::releases;
 
 /// Largest registration that is taken, in bytes: it is stored as it came. Spark's have some three KiB.
 const MAX_REGISTRATION: usize = 16 << 10;
@@ -79,7 +78,7 @@ impl Worker {
             inventory: Inventory::default(),
         };
         let dialect = build.dialect(payload)?;
-        let releases = releases(build, dialect.family());
+        let releases = build.releases(dialect.family());
         let (address, calls_us) = (told.worker.clone(), told.master.clone());
         Ok(Self { registration, address, calls_us, dialect, releases, build: build.clone() })
     }

@@ -7,9 +7,8 @@ use tanist_spark::{Envelope, ToWorker};
 
 use super::describe::{self, Worker};
 use super::{Coming, Conversation};
-use crate::spark::channel::Broken;
-use crate::spark::conversation::{MASTER, VERIFIER, shortened};
-use crate::spark::end::End;
+use crate::spark::channel::{Broken, MASTER, VERIFIER};
+use crate::spark::end::{End, shortened};
 
 impl Conversation {
     /// A question.

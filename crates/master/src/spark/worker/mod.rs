@@ -50,8 +50,8 @@ use self::lines::{Call, Held};
 use self::orders::Order;
 use self::reports::Reports;
 use super::Face;
+use super::call::REMINDED_AFTER;
 use super::channel::{Broken, Channel, WORKER};
-use super::conversation::REMINDED_AFTER;
 use super::end::End;
 use super::session::WorkerSession;
 

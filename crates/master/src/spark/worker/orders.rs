@@ -13,7 +13,7 @@ use tanist_spark::message::{Command as SparkCommand, DriverDescription as SparkD
 use tanist_spark::{Address, ToWorker};
 
 use super::describe::{Worker, name_of_driver};
-use crate::spark::notice::int;
+use crate::spark::int;
 
 /// What becomes of a command.
 pub(super) enum Order {

@@ -13,11 +13,11 @@ use tanist_spark::dialect::{DriverState as SparkState, DriverWorker};
 use tanist_spark::message::{DriverDescription as SparkDriver, Message};
 use tanist_spark::{Address, Answer, Error};
 
-use super::builds::Build;
 use super::describe;
 use crate::handle::MasterHandle;
 use crate::http::rest::describe::MODULE_OPTIONS;
 use crate::limits;
+use crate::spark::builds::Build;
 
 /// What a client sends of its own environment, all of it, and what is kept: what REST clients send themselves.
 const KEPT_OF_THE_ENVIRONMENT: &str = "SPARK_";
@@ -37,7 +37,7 @@ pub(super) async fn answer(
     message: Message,
 ) -> Result<Option<Vec<u8>>, Error> {
     let dialect = build.dialect(payload)?;
-    let releases = describe::releases(build, dialect.family());
+    let releases = build.releases(dialect.family());
     Ok(match message {
         Message::RequestSubmitDriver(driver) => {
             let submitted = submit(handle, description(&driver, releases)).await;

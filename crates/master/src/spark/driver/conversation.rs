@@ -21,22 +21,19 @@ use tanist_core::msg::{AppToMaster, MasterToApp};
 use tanist_spark::message::{self, Message, Registration};
 use tanist_spark::{Envelope, Frame, ToDriver};
 
-use super::builds::Build;
 use super::call::Called;
-use super::channel::{APP_CLIENT, Channel, WORKER};
-use super::end::End;
+use super::describe::{self, Driver};
 use super::notice::{Said, say};
-use super::questions::Questions;
-use super::session::Session;
 use super::state::{Next, Registered, State, Waiting};
-use super::worker::{self, Worker};
-use super::{Driver, Face, describe, submit};
-
-/// The endpoint of a master.
-pub(super) const MASTER: &str = "Master";
-
-/// The endpoint that tells which others there are.
-pub(super) const VERIFIER: &str = "endpoint-verifier";
+use super::submit;
+use crate::spark::Face;
+use crate::spark::builds::Build;
+use crate::spark::call::REMINDED_AFTER;
+use crate::spark::channel::{APP_CLIENT, Channel, MASTER, VERIFIER, WORKER};
+use crate::spark::end::{End, shortened};
+use crate::spark::questions::Questions;
+use crate::spark::session::Session;
+use crate::spark::worker::{self, Worker};
 
 /// The endpoint of a program that submits drivers.
 const SUBMITTER: &str = "client";
@@ -44,21 +41,14 @@ const SUBMITTER: &str = "client";
 /// Who connects says something within this time; Spark's programs do at once.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
 
-/// Who was called is told once more who leads, after this time: a program obeys whoever called it last, and that may have
-/// been a master that was stopped half-way.
-pub(super) const REMINDED_AFTER: Duration = Duration::from_secs(3);
-
 /// A registration that is not repeated for so long is not wanted any more: drivers repeat it every 20 s.
 const WANTED_FOR: Duration = Duration::from_secs(25);
 
 /// A registration that was not taken is offered again after this time.
 const OFFERED_EVERY: Duration = Duration::from_millis(250);
 
-/// Longest text of a stranger that is logged, in characters.
-const MAX_LOGGED: usize = 200;
-
 /// The connection.
-pub(super) struct Conversation {
+pub(in crate::spark) struct Conversation {
     pub(super) face: Face,
     pub(super) channel: Channel,
     /// Cuts it at once.
@@ -74,13 +64,13 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// With somebody who has connected.
-    pub(super) fn begin(face: Face, channel: Channel, cut: CancellationToken) -> Self {
+    pub(in crate::spark) fn begin(face: Face, channel: Channel, cut: CancellationToken) -> Self {
         Self::new(face, channel, cut, State::Stranger(Instant::now() + FIRST_FRAME_WITHIN))
     }
 
     /// With a driver that was called and has said that it is the one of this registration. It is told of these pages again;
     /// `taken` hears that the loop has taken it.
-    pub(super) async fn called(
+    pub(in crate::spark) async fn called(
         face: Face,
         Called { driver, channel, mut registration, .. }: Called,
         cut: CancellationToken,
@@ -99,7 +89,7 @@ impl Conversation {
     }
 
     /// Until its end.
-    pub(super) async fn run(mut self) {
+    pub(in crate::spark) async fn run(mut self) {
         let end = loop {
             match self.turn().await {
                 Ok(()) => {}
@@ -442,9 +432,4 @@ impl Conversation {
             session.end().await;
         }
     }
-}
-
-/// A text of a stranger, for the log.
-pub(super) fn shortened(text: &str) -> String {
-    text.chars().take(MAX_LOGGED).collect()
 }

@@ -10,12 +10,11 @@ use tanist_core::model::{
 use tanist_core::msg::{PROTOCOL_VERSION, RegisterApplication};
 use tanist_core::units::{Cores, Memory};
 use tanist_proto::limits::{MAX_PROFILES, MAX_RESOURCE_TEXT_BYTES, MAX_RESOURCES};
-use tanist_spark::Family;
-use tanist_spark::message::{Command as SparkCommand, Profile, Registration};
+use tanist_spark::message::{self, Command as SparkCommand, Message, Profile, Registration};
+use tanist_spark::{Address, Dialect, Error};
 
-use super::Driver;
-use super::builds::Build;
 use crate::limits;
+use crate::spark::builds::Build;
 
 /// Largest registration that is taken, in bytes: it is stored as it came. Spark's have four to six KiB.
 pub(super) const MAX_REGISTRATION: usize = 256 << 10;
@@ -25,6 +24,33 @@ const DEFAULT_PROFILE: ProfileId = ProfileId(0);
 
 /// Memory outside the heap, in MiB each.
 const BESIDE_THE_HEAP: [&str; 3] = [Profile::OFF_HEAP, Profile::MEMORY_OVERHEAD, Profile::PYSPARK_MEMORY];
+
+/// A driver, as its registration shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Driver {
+    /// Where it listens.
+    pub(super) address: Address,
+    /// How to speak to it.
+    pub(super) dialect: Dialect,
+    /// The releases of Spark that it can be, as far as that is known.
+    pub(super) releases: Option<String>,
+    /// What an executor has by default.
+    pub(super) profile: Profile,
+}
+
+impl Driver {
+    /// From a registration as it came, of this build.
+    pub(super) fn of(payload: &[u8], build: &Build) -> Result<Self, Error> {
+        let unexpected = |found: &str| Error::Unexpected { found: found.to_owned(), wanted: "a registration" };
+        let Message::RegisterApplication(registration) = message::read(payload)? else {
+            return Err(unexpected("another message"));
+        };
+        let address = registration.driver.ok_or_else(|| unexpected("a registration without the driver's address"))?;
+        let dialect = build.dialect(payload)?;
+        let releases = build.releases(dialect.family());
+        Ok(Self { address, dialect, releases, profile: registration.profile })
+    }
+}
 
 /// An application that comes, as the machine is told it. A driver has no name of its own: it is known by where it listens.
 ///
@@ -135,20 +161,6 @@ pub(super) fn targets(told: &[(Profile, u32)], default: &Profile) -> Result<Want
 
 /// The kinds of executors that are wanted, and how many of each.
 type Wanted = (Vec<ResourceProfile>, BTreeMap<ProfileId, u32>);
-
-/// The releases that a program runs under: what its build is installed as, or else its family.
-pub(super) fn releases(build: &Build, family: Family) -> Option<String> {
-    let of_family = match family {
-        Family::Spark3 => Some("3.4,3.5"),
-        Family::Spark4_0 => Some("4.0"),
-        Family::Spark4_1 => Some("4.1,4.2"),
-        Family::Spark4_3 => Some("4.3"),
-        Family::Spark4_1To4_3 => Some("4.1,4.2,4.3"),
-        Family::Spark4 => Some("4.0,4.1,4.2,4.3"),
-        Family::Unknown => None,
-    };
-    build.release().or(of_family).map(str::to_owned)
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@ use tanist_core::model::ExecutorState;
 use tanist_core::msg::AppNotice;
 use tanist_spark::{ExecutorState as SparkState, ToDriver};
 
+use crate::spark::int;
+
 /// Spark's own exit status of an executor that was not heard any more. An end without exit status and host counts against
 /// the tasks that ran there; this one does not.
 const HEARTBEAT_FAILURE: i32 = 56;
@@ -49,11 +51,6 @@ pub(super) fn say(notice: &AppNotice) -> Said<'_> {
 /// Executors are counted far below where this ends.
 fn number(executor: ExecutorId) -> i32 {
     int(executor.0.into())
-}
-
-/// What a driver only shows, and what no cluster has more of.
-pub(super) fn int(number: u64) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn in_spark(state: ExecutorState) -> SparkState {

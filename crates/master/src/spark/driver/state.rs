@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use tanist_core::ids::AppId;
 use tanist_core::msg::{MasterToApp, RegisterApplication};
 
-use super::Driver;
-use super::session::Session;
+use super::describe::Driver;
+use crate::spark::session::Session;
 
 /// Who has said something and is nobody yet says more within this time; a driver that no master answers repeats its
 /// registration every 20 s.
