@@ -16,7 +16,7 @@ use tanist_proto::v1;
 use tanist_proto::v1::app_endpoint_client::AppEndpointClient;
 use tanist_proto::v1::worker_endpoint_client::WorkerEndpointClient;
 
-use crate::line::{Line, Unreached, connect, knock};
+use crate::connect::{RpcChannel, Unreached, connect, knock};
 
 /// Fresh connections that must be refused before a process counts as gone.
 pub(crate) const REFUSALS: u32 = 3;
@@ -60,7 +60,7 @@ impl<T> Answer<T> {
 /// Whether the peer's process lives (protocol 6).
 pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
     for probe in 1..=PROBES {
-        match ask(peer, endpoint, |line| async move { Ok((ping(peer, line).await?, ())) }).await {
+        match ask(peer, endpoint, |channel| async move { Ok((ping(peer, channel).await?, ())) }).await {
             Answer::From(()) => return Finding::Alive,
             Answer::Gone => return Finding::Gone,
             Answer::None if probe < PROBES => sleep(BETWEEN_PROBES).await,
@@ -72,24 +72,24 @@ pub(crate) async fn probe(peer: &Peer, endpoint: &str) -> Finding {
 
 /// Tells the peer who leads; it answers with the highest term it has heard of.
 pub(crate) async fn announce(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answer<Term> {
-    let told = ask(peer, endpoint, |line| async move {
-        let ack = master_changed(peer, line, leader.into()).await?;
+    let told = ask(peer, endpoint, |channel| async move {
+        let ack = master_changed(peer, channel, leader.into()).await?;
         Ok((ack.identity, ack.heard))
     });
     told.await
 }
 
 /// One call; whoever answers says who it is.
-async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(Line) -> F) -> Answer<T>
+async fn ask<T, F>(peer: &Peer, endpoint: &str, call: impl FnOnce(RpcChannel) -> F) -> Answer<T>
 where
     F: Future<Output = Result<(Identity, T), Status>>,
 {
-    let line = match reach(|| connect(endpoint)).await {
-        Reached::By(line) => line,
+    let channel = match reach(|| connect(endpoint)).await {
+        Reached::By(channel) => channel,
         Reached::Refused => return Answer::Gone,
         Reached::NoTelling => return Answer::None,
     };
-    match timeout(ANSWER_DEADLINE, call(line)).await {
+    match timeout(ANSWER_DEADLINE, call(channel)).await {
         Ok(Ok((identity, answer))) if is_meant(peer, &identity) => Answer::From(answer),
         Ok(Ok((identity, _))) => {
             tracing::info!(?peer, endpoint, ?identity, "somebody else answers at an endpoint");
@@ -121,7 +121,7 @@ where
 {
     for attempt in 1..=REFUSALS {
         match connect().await {
-            Ok(line) => return Reached::By(line),
+            Ok(connected) => return Reached::By(connected),
             Err(Unreached::Refused) => {}
             Err(Unreached::NoTelling(_)) => return Reached::NoTelling,
         }
@@ -146,19 +146,19 @@ pub(crate) async fn refuses(address: &str, pause: Duration) -> bool {
     true
 }
 
-async fn ping(peer: &Peer, line: Line) -> Result<Identity, Status> {
+async fn ping(peer: &Peer, channel: RpcChannel) -> Result<Identity, Status> {
     let request = v1::PingRequest {};
     let reply = match peer {
-        Peer::Worker(_) => WorkerEndpointClient::new(line).ping(request).await?,
-        Peer::App(_) => AppEndpointClient::new(line).ping(request).await?,
+        Peer::Worker(_) => WorkerEndpointClient::new(channel).ping(request).await?,
+        Peer::App(_) => AppEndpointClient::new(channel).ping(request).await?,
     };
     Ok(Identity::try_from(reply.into_inner())?)
 }
 
-async fn master_changed(peer: &Peer, line: Line, leader: v1::LeaderInfo) -> Result<Acknowledgement, Status> {
+async fn master_changed(peer: &Peer, channel: RpcChannel, leader: v1::LeaderInfo) -> Result<Acknowledgement, Status> {
     let ack = match peer {
-        Peer::Worker(_) => WorkerEndpointClient::new(line).master_changed(leader).await?,
-        Peer::App(_) => AppEndpointClient::new(line).master_changed(leader).await?,
+        Peer::Worker(_) => WorkerEndpointClient::new(channel).master_changed(leader).await?,
+        Peer::App(_) => AppEndpointClient::new(channel).master_changed(leader).await?,
     };
     Ok(Acknowledgement::try_from(ack.into_inner())?)
 }

@@ -23,10 +23,10 @@ use tanist_proto::v1::ha_service_client::HaServiceClient;
 use tanist_store::{ElectionError, LeaderElection, LeaderRecord, clock};
 
 use crate::board::Board;
+use crate::connect::connect;
 use crate::dial;
 use crate::doing::Following;
 use crate::error::with_causes;
-use crate::line;
 use crate::pauses::Pauses;
 
 /// Pause between two of the connections that must be refused. All three take a hundredth of a second: a listener is not
@@ -170,9 +170,9 @@ impl Follower {
 
     /// Hears the leader as long as its stream lasts. True if it was heard at all.
     async fn hear(&self, leader: &LeaderRecord) -> bool {
-        let Ok(line) = line::connect(&leader.rpc).await else { return false };
+        let Ok(channel) = connect(&leader.rpc).await else { return false };
         let request = v1::FollowRequest { master_id: self.me.to_string() };
-        let opened = HaServiceClient::new(line);
+        let opened = HaServiceClient::new(channel);
         let Ok(Ok(beats)) = timeout(dial::ANSWER_DEADLINE, { opened }.follow(request)).await else { return false };
         let mut beats = beats.into_inner();
         let mut heard = false;

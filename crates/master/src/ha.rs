@@ -15,12 +15,12 @@ use tanist_store::election::HistoryEntry;
 use tanist_store::{ElectionError, Intent, IntentChange, MemberRecord, MirrorStatus, Pause, Trouble, clock};
 
 use crate::commit_loop::LeaveOrder;
+use crate::connect::{Unreached, connect};
 use crate::counts::Counted;
 use crate::dial;
 use crate::doing::Doing;
 use crate::error::{IntentError, LeaveError, with_causes};
 use crate::handle::{Input, MasterHandle};
-use crate::line::{self, Unreached};
 
 /// The store has this long to tell what only it knows. Without it, everything else is told.
 const STORE_DEADLINE: Duration = Duration::from_secs(2);
@@ -224,13 +224,13 @@ impl MasterHandle {
 
 /// What another master says of itself.
 async fn status_of(address: &str) -> Result<v1::HaReply, String> {
-    let line = line::connect(address).await.map_err(|unreached| match unreached {
+    let channel = connect(address).await.map_err(|unreached| match unreached {
         Unreached::Refused => "connection refused".to_owned(),
         Unreached::NoTelling(why) => why,
     })?;
     let asked = async {
         let request = v1::GetHaRequest { history_limit: 0 };
-        HaServiceClient::new(line).get_ha(request).await
+        HaServiceClient::new(channel).get_ha(request).await
     };
     match timeout(dial::ANSWER_DEADLINE, asked).await {
         Ok(reply) => reply.map(tonic::Response::into_inner).map_err(|status| status.to_string()),

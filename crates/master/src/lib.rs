@@ -26,7 +26,7 @@
 //! | `story` | what of it is told in the log |
 //! | `sessions`, `replies`, `timers`, `peers`, `dial` | where effects go |
 //! | `told` | who has heard of a term already, and need not be dialled |
-//! | `line` | fresh connections to others |
+//! | `connect` | fresh connections to others |
 //! | `limits` | what is too large to be stored |
 //! | `pauses` | how long to wait between tries |
 //! | `error` | why something was not done |
@@ -39,6 +39,7 @@
 
 mod board;
 mod commit_loop;
+mod connect;
 mod counts;
 mod dial;
 mod doing;
@@ -49,7 +50,6 @@ mod ha;
 mod handle;
 mod http;
 mod limits;
-mod line;
 mod member;
 mod options;
 mod pauses;

@@ -72,7 +72,7 @@ pub(crate) enum Found {
 pub(crate) struct Peers {
     dialling: JoinSet<Found>,
     announcing: BTreeMap<Peer, AbortHandle>,
-    lines: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Peers {
@@ -80,15 +80,15 @@ impl Peers {
         Self {
             dialling: JoinSet::new(),
             announcing: BTreeMap::new(),
-            lines: Arc::new(Semaphore::new(DIALLED_AT_A_TIME)),
+            permits: Arc::new(Semaphore::new(DIALLED_AT_A_TIME)),
         }
     }
 
     /// Finds out whether this peer's process lives, after this session of it.
     pub(crate) fn probe(&mut self, peer: Peer, endpoint: String, session: Option<SessionId>) {
-        let lines = self.lines.clone();
+        let permits = self.permits.clone();
         self.dialling.spawn(async move {
-            let _line = lines.acquire_owned().await;
+            let _permit = permits.acquire_owned().await;
             let finding = dial::probe(&peer, &endpoint).await;
             tracing::info!(?peer, endpoint, ?finding, "peer probed");
             Found::Peer(peer, session, finding)
@@ -98,7 +98,7 @@ impl Peers {
     /// Tells this peer who leads until it answers, is found gone, comes by itself, or the term ends; and nothing while
     /// the standing of the term does not allow it.
     pub(crate) fn announce(&mut self, peer: Peer, call: Call, standing: watch::Receiver<Standing>) {
-        let announcing = self.dialling.spawn(announce(peer.clone(), call, standing, self.lines.clone()));
+        let announcing = self.dialling.spawn(announce(peer.clone(), call, standing, self.permits.clone()));
         if let Some(earlier) = self.announcing.insert(peer, announcing) {
             earlier.abort();
         }
@@ -108,7 +108,7 @@ impl Peers {
     /// itself, or the term ends; and nothing while the standing of the term does not allow it.
     pub(crate) fn recall(&mut self, call: Recall, standing: watch::Receiver<Standing>) {
         let peer = call.registration.peer();
-        let calling = self.dialling.spawn(recall(peer.clone(), call, standing, self.lines.clone()));
+        let calling = self.dialling.spawn(recall(peer.clone(), call, standing, self.permits.clone()));
         if let Some(earlier) = self.announcing.insert(peer, calling) {
             earlier.abort();
         }
@@ -149,7 +149,7 @@ async fn announce(
     peer: Peer,
     Call { endpoint, leader, told }: Call,
     mut standing: watch::Receiver<Standing>,
-    lines: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 ) -> Found {
     if told {
         sleep(TOLD_COMES_WITHIN).await;
@@ -157,7 +157,7 @@ async fn announce(
     let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let answer = {
-            let _line = line(&lines, &mut standing).await;
+            let _permit = permit(&permits, &mut standing).await;
             announce_once(&peer, &endpoint, &leader).await
         };
         match answer {
@@ -174,17 +174,17 @@ async fn recall(
     peer: Peer,
     Recall { face, registration, session, ui_url }: Recall,
     mut standing: watch::Receiver<Standing>,
-    lines: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 ) -> Found {
     let calls = async {
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let reached = {
-                let _line = line(&lines, &mut standing).await;
+                let _permit = permit(&permits, &mut standing).await;
                 face.reach(&registration).await
             };
             let answer = match reached {
-                // However long it takes to answer, and without a line, so that nobody else has to wait for it.
+                // However long it takes to answer, and without a permit, so that nobody else has to wait for it.
                 Answer::From(called) => face.call(called, &ui_url, &mut standing).await,
                 Answer::Gone => Answer::Gone,
                 Answer::None => Answer::None,
@@ -217,13 +217,13 @@ async fn announce_once(peer: &Peer, endpoint: &str, leader: &LeaderInfo) -> Answ
     answer
 }
 
-/// A line for a term that may act; it is not held by one that may not.
-async fn line<'a>(lines: &'a Semaphore, standing: &mut watch::Receiver<Standing>) -> Option<SemaphorePermit<'a>> {
+/// A permit for a term that may act; it is not held by one that may not.
+async fn permit<'a>(permits: &'a Semaphore, standing: &mut watch::Receiver<Standing>) -> Option<SemaphorePermit<'a>> {
     loop {
         until_it_may_act(standing).await;
-        let line = lines.acquire().await.ok();
+        let permit = permits.acquire().await.ok();
         if standing.borrow().may_act(clock::mono()) {
-            return line;
+            return permit;
         }
     }
 }

@@ -21,7 +21,7 @@ const HELLO_BYTES: usize = 24;
 
 /// What a request knows of the connection it came by.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line {
+pub(crate) struct ConnectionInfo {
     /// Cuts the connection at once.
     pub(crate) cut: CancellationToken,
     /// The other end.
@@ -32,7 +32,7 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    line: Line,
+    info: ConnectionInfo,
     was_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Until the peer has said hello.
     silence: Option<Silence>,
@@ -58,9 +58,9 @@ impl Connection {
     }
 
     fn with_patience(stream: TcpStream, cut: CancellationToken, patience: Duration) -> Self {
-        let line = Line { cut, remote: stream.peer_addr().ok() };
-        let was_cut = Box::pin(line.cut.clone().cancelled_owned());
-        Self { stream, line, was_cut, silence: Some(Silence::new(patience)) }
+        let info = ConnectionInfo { cut, remote: stream.peer_addr().ok() };
+        let was_cut = Box::pin(info.cut.clone().cancelled_owned());
+        Self { stream, info, was_cut, silence: Some(Silence::new(patience)) }
     }
 
     /// Fails once the peer has been silent for too long at the beginning.
@@ -89,10 +89,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Line;
+    type ConnectInfo = ConnectionInfo;
 
-    fn connect_info(&self) -> Line {
-        self.line.clone()
+    fn connect_info(&self) -> ConnectionInfo {
+        self.info.clone()
     }
 }
 

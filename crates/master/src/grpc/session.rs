@@ -14,7 +14,7 @@ use tanist_core::ids::SessionId;
 use tanist_core::master::Peer;
 use tanist_proto::convert::DecodeError;
 
-use crate::grpc::connection::Line;
+use crate::grpc::connection::ConnectionInfo;
 use crate::handle::{Input, MasterHandle, Said};
 use crate::sessions::{Link, OUTBOX_CAPACITY, Outgoing};
 
@@ -49,7 +49,7 @@ pub(super) type Outbound<K> = Box<dyn tokio_stream::Stream<Item = Result<<K as K
 
 /// Serves one session: answers at once with the outgoing stream, and reads the incoming one in a task of its own.
 pub(super) fn serve<K: Kind>(handle: &MasterHandle, request: Request<Streaming<K::Incoming>>) -> Response<Outbound<K>> {
-    let line = request.extensions().get::<Line>().cloned().unwrap_or_default();
+    let info = request.extensions().get::<ConnectionInfo>().cloned().unwrap_or_default();
     let (outbox, outgoing) = mpsc::channel::<Outgoing<K::Spoken>>(OUTBOX_CAPACITY);
     let reader = Reader::<K> {
         session: handle.new_session(),
@@ -57,7 +57,7 @@ pub(super) fn serve<K: Kind>(handle: &MasterHandle, request: Request<Streaming<K
         incoming: request.into_inner(),
         outbox,
         ended: CancellationToken::new(),
-        line,
+        info,
     };
     tokio::spawn(reader.run());
     let outgoing = ReceiverStream::new(outgoing).map(|message| message.map(|spoken| K::Sent::from(&spoken)));
@@ -71,7 +71,7 @@ struct Reader<K: Kind> {
     incoming: Streaming<K::Incoming>,
     outbox: mpsc::Sender<Outgoing<K::Spoken>>,
     ended: CancellationToken,
-    line: Line,
+    info: ConnectionInfo,
 }
 
 impl<K: Kind> Reader<K> {
@@ -80,8 +80,8 @@ impl<K: Kind> Reader<K> {
             Ok(first) => first,
             Err(status) => return self.refuse(status),
         };
-        tracing::debug!(session = %self.session, ?peer, remote = ?self.line.remote, "session opened");
-        let link = Link::new(self.outbox.clone(), self.ended.clone(), self.line.cut.clone(), peer);
+        tracing::debug!(session = %self.session, ?peer, remote = ?self.info.remote, "session opened");
+        let link = Link::new(self.outbox.clone(), self.ended.clone(), self.info.cut.clone(), peer);
         if !self.tell(Said::First(link, first)).await {
             return self.refuse(Status::unavailable("this master is shutting down; ask another one"));
         }
@@ -121,7 +121,7 @@ impl<K: Kind> Reader<K> {
         match Self::read(message) {
             Ok(heard) => Some(heard),
             Err(status) => {
-                tracing::warn!(session = %self.session, remote = ?self.line.remote, %status, "unacceptable message");
+                tracing::warn!(session = %self.session, remote = ?self.info.remote, %status, "unacceptable message");
                 self.refuse(status);
                 None
             }

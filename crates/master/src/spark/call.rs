@@ -13,8 +13,8 @@ use super::builds::{Build, Source};
 use super::channel::{Broken, Channel};
 use super::stream::Stream;
 use super::{Face, Inner, questions};
+use crate::connect;
 use crate::dial::{ANSWER_DEADLINE, Answer, Reached, reach};
-use crate::line;
 use crate::port;
 
 /// Who was called is told once more who leads, after this time: a program obeys whoever called it last, and that may have
@@ -34,7 +34,7 @@ pub(super) async fn dial(
         Ok(source) => source,
         Err(error) => return unreadable(whom, &error),
     };
-    let (stream, peer) = match reach(|| line::open(address)).await {
+    let (stream, peer) = match reach(|| connect::open(address)).await {
         Reached::By(connected) => connected,
         Reached::Refused => return Answer::Gone,
         Reached::NoTelling => return Answer::None,

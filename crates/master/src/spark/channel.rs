@@ -56,7 +56,7 @@ pub(super) const WORKER: &str = "Worker";
 pub(super) enum Broken {
     /// The connection itself.
     #[error("{0}")]
-    Line(#[from] io::Error),
+    Connection(#[from] io::Error),
     /// The other side takes nothing any more.
     #[error("nothing was taken within {} s", TAKEN_WITHIN.as_secs())]
     NotTaken,
@@ -207,7 +207,7 @@ impl Channel {
             Some(until) => timeout_at(until, piece).await.map_err(|_| Broken::NotWhole)?,
             None => piece.await,
         }
-        .map_err(Broken::Line)
+        .map_err(Broken::Connection)
     }
 
     /// Tells something to the endpoint of a program.

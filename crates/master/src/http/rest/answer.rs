@@ -21,11 +21,11 @@ use super::message::{self, Message, UNKNOWN_VERSION};
 use super::request::{Malformed, Submission};
 use super::route::{Route, WHERE, route};
 use crate::board::Leadership;
+use crate::connect::{Unreached, knock};
 use crate::doing::Following;
 use crate::error::RequestError;
 use crate::handle::MasterHandle;
 use crate::limits;
-use crate::line::{Unreached, knock};
 
 /// How long an answer waits for a leader to be known. With the machine's own patience it stays below the 10 s that Spark's
 /// client waits (SS-05).

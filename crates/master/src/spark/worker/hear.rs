@@ -107,7 +107,7 @@ impl Conversation {
     async fn runs(&mut self, inventory: Inventory) -> Result<(), End> {
         match (std::mem::replace(&mut self.coming, Coming::No), &self.session) {
             (Coming::Greeted(term), _) => {
-                self.channel.forget_what_is_unread(false).map_err(Broken::Line)?;
+                self.channel.forget_what_is_unread(false).map_err(Broken::Connection)?;
                 self.open(Some(term), inventory).await;
             }
             (coming, Some(session)) => {

@@ -266,7 +266,7 @@ impl Conversation {
         }
         let (me, called) = (self.face.me().clone(), self.worker.calls_us.clone());
         // Should this master be overtaken meanwhile, what it has said and nobody has read yet is to go with the connection.
-        self.channel.forget_what_is_unread(true).map_err(Broken::Line)?;
+        self.channel.forget_what_is_unread(true).map_err(Broken::Connection)?;
         self.tell(&ToWorker::MasterChanged { master: &me, ui_url }).await?;
         self.tell(&ToWorker::Registered { master: &me, ui_url, called: &called, duplicate: false }).await?;
         self.coming = Coming::Greeted(term);

@@ -17,11 +17,11 @@ pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A connection that calls can be made on.
 #[cfg(not(feature = "simulated"))]
-pub(crate) type Line = tonic::transport::Channel;
+pub(crate) type RpcChannel = tonic::transport::Channel;
 
 /// A connection that calls can be made on: a real one, or one of the simulator.
 #[cfg(feature = "simulated")]
-pub(crate) type Line = tanist_store::simulated::Channel;
+pub(crate) type RpcChannel = tanist_store::simulated::Channel;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum Unreached {
 ///
 /// # Errors
 /// Why there is none.
-pub(crate) async fn connect(address: &str) -> Result<Line, Unreached> {
+pub(crate) async fn connect(address: &str) -> Result<RpcChannel, Unreached> {
     let connected = async {
         #[cfg(feature = "simulated")]
         if let Some(connecting) = tanist_store::simulated::connect(address) {
@@ -46,7 +46,7 @@ pub(crate) async fn connect(address: &str) -> Result<Line, Unreached> {
         let target = target.map_err(|error| Unreached::NoTelling(with_causes(&error)))?;
         let channel = target.connect_timeout(CONNECT_DEADLINE).tcp_nodelay(true).connect().await;
         #[cfg(feature = "simulated")]
-        let channel = channel.map(Line::Tonic);
+        let channel = channel.map(RpcChannel::Tonic);
         channel.map_err(|error| of_cause(&error))
     };
     timeout(CONNECT_DEADLINE, connected).await.unwrap_or_else(|_| Err(silence()))
