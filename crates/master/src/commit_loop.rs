@@ -109,7 +109,7 @@ impl CommitLoop {
         let new = Self {
             machine,
             me: candidacy.candidate.master.clone(),
-            seat: Seat::standing(candidacy.clone(), None),
+            seat: Seat::candidate(candidacy.clone(), None),
             candidacy,
             leader,
             intent: election.intent(),

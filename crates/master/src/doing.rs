@@ -18,7 +18,7 @@ pub(crate) enum Campaign {
     },
     /// It waits for the office to be free.
     #[default]
-    Standing,
+    Waiting,
     /// The last try has failed.
     Failed {
         /// What came of it.
@@ -80,7 +80,7 @@ impl Outlook<'_> {
             (Campaign::Failed { why, passing: false }, _) => Doing::CannotStand { why: why.clone() },
             (_, Some(trouble)) => Doing::WaitsForStore { what: trouble.what.clone() },
             (Campaign::Failed { why, .. }, None) => Doing::WaitsForStore { what: why.clone() },
-            (Campaign::Standing, None) => self.waiting(),
+            (Campaign::Waiting, None) => self.waiting(),
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
         let base = Outlook {
             me: &me,
             now: Wall(1_000),
-            campaign: &Campaign::Standing,
+            campaign: &Campaign::Waiting,
             following: Following::Heard,
             leader: Some(&other),
             intent: &none,

@@ -2,9 +2,9 @@
 //! runs in a task of its own; the loop hears of it as [`News`].
 //!
 //! ```text
-//! Standing ──won──▶ Taking ──loaded──▶ Leading ──lost, left──▶ Standing …
-//!                                       Idle ⇄ Busy   one guarded transaction at a time
-//!                                       Idle ──▶ Left behind, by an order: the last one of the term
+//! Candidate ──won──▶ Taking ──loaded──▶ Leading ──lost, left──▶ Candidate …
+//!                                        Idle ⇄ Busy   one guarded transaction at a time
+//!                                        Idle ──▶ Left behind, by an order: the last one of the term
 //! ```
 
 mod commit;
@@ -38,8 +38,8 @@ pub(crate) type Task<T> = AbortOnDropHandle<T>;
 
 /// Where this master stands.
 pub(crate) enum Seat {
-    /// A candidate, for days if need be.
-    Standing(Task<Result<Tenure, ElectionError>>),
+    /// It stands for office, for days if need be.
+    Candidate(Task<Result<Tenure, ElectionError>>),
     /// Won, and reading what the predecessors left.
     Taking { tenure: Box<Tenure>, won_at: Mono, load: Task<Result<(Records, Recovered), StoreError>> },
     /// In office.
@@ -94,8 +94,8 @@ pub(crate) struct Taken {
 
 impl Seat {
     /// A candidate, who first leaves an earlier office of this process if there was one.
-    pub(crate) fn standing(candidacy: Candidacy, leaving: Option<Leaving>) -> Self {
-        Self::Standing(spawn(stand::stand(candidacy, leaving)))
+    pub(crate) fn candidate(candidacy: Candidacy, leaving: Option<Leaving>) -> Self {
+        Self::Candidate(spawn(stand::stand(candidacy, leaving)))
     }
 
     /// Won: reads what the predecessors left.
@@ -126,7 +126,7 @@ impl Seat {
     /// changed.
     pub(crate) async fn news(&mut self) -> News {
         match self {
-            Self::Standing(campaign) => News::Campaigned(campaign.await),
+            Self::Candidate(campaign) => News::Campaigned(campaign.await),
             Self::Taking { tenure, load, .. } => tokio::select! {
                 biased;
                 // A term that is over need not be loaded.
@@ -153,7 +153,7 @@ impl Seat {
     /// The term that was won, from the moment of winning.
     pub(crate) fn tenure(&self) -> Option<&Tenure> {
         match self {
-            Self::Standing(_) => None,
+            Self::Candidate(_) => None,
             Self::Taking { tenure, .. } => Some(tenure),
             Self::Leading(office) => Some(&office.tenure),
         }
@@ -162,7 +162,7 @@ impl Seat {
     pub(crate) fn office(&mut self) -> Option<&mut Office> {
         match self {
             Self::Leading(office) => Some(office),
-            Self::Standing(_) | Self::Taking { .. } => None,
+            Self::Candidate(_) | Self::Taking { .. } => None,
         }
     }
 }

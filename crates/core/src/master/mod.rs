@@ -60,12 +60,12 @@ use leader::{Ctx, Leader};
 pub struct Master {
     config: MasterConfig,
     rng: Rng,
-    seat: Seat,
+    state: State,
 }
 
 /// A master either leads or knows at most who does.
 #[derive(Debug, Clone)]
-enum Seat {
+enum State {
     Standby(Option<LeaderInfo>),
     Leading(Box<Leader>),
 }
@@ -73,55 +73,55 @@ enum Seat {
 impl Master {
     /// A standby. All its random choices follow from `seed`.
     pub fn new(config: MasterConfig, seed: u64) -> Self {
-        Self { config, rng: Rng::new(seed), seat: Seat::Standby(None) }
+        Self { config, rng: Rng::new(seed), state: State::Standby(None) }
     }
 
     /// The role now.
     pub fn role(&self) -> MasterRole {
-        match &self.seat {
-            Seat::Standby(_) => MasterRole::Standby,
-            Seat::Leading(leader) => leader.role,
+        match &self.state {
+            State::Standby(_) => MasterRole::Standby,
+            State::Leading(leader) => leader.role,
         }
     }
 
     /// Handles one event; what is to be done is appended to `effects` in order.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
-        match (&mut self.seat, event) {
+        match (&mut self.state, event) {
             (_, Event::Elected { leader, recovered }) => {
                 let mut ctx = Ctx { config: &self.config, rng: &mut self.rng, now, effects };
-                self.seat = Seat::Leading(Box::new(Leader::recover(leader, *recovered, &mut ctx)));
+                self.state = State::Leading(Box::new(Leader::recover(leader, *recovered, &mut ctx)));
             }
-            (Seat::Leading(_), Event::Deposed) => self.seat = Seat::Standby(None),
-            (Seat::Leading(leader), event) => {
+            (State::Leading(_), Event::Deposed) => self.state = State::Standby(None),
+            (State::Leading(leader), event) => {
                 let mut ctx = Ctx { config: &self.config, rng: &mut self.rng, now, effects };
                 leader.handle(event, &mut ctx);
             }
-            (Seat::Standby(known), Event::LeaderSeen(seen)) => *known = seen,
-            (Seat::Standby(known), event) => answer_as_standby(known.as_ref(), &event, effects),
+            (State::Standby(known), Event::LeaderSeen(seen)) => *known = seen,
+            (State::Standby(known), event) => answer_as_standby(known.as_ref(), &event, effects),
         }
     }
 
     /// What recovery still waits for.
     pub fn missing(&self) -> Missing {
-        match &self.seat {
-            Seat::Standby(_) => Missing::default(),
-            Seat::Leading(leader) => leader.missing,
+        match &self.state {
+            State::Standby(_) => Missing::default(),
+            State::Leading(leader) => leader.missing,
         }
     }
 
     /// The picture to publish.
     pub fn view(&self, taken_at: Wall) -> MasterView {
-        match &self.seat {
-            Seat::Standby(known) => MasterView { leader: known.clone(), taken_at, ..MasterView::default() },
-            Seat::Leading(leader) => leader.view(&self.config, taken_at),
+        match &self.state {
+            State::Standby(known) => MasterView { leader: known.clone(), taken_at, ..MasterView::default() },
+            State::Leading(leader) => leader.view(&self.config, taken_at),
         }
     }
 
     /// Every invariant of the state, broken ones as text. Empty = all hold. For tests and the simulator.
     pub fn check(&self) -> Vec<String> {
-        match &self.seat {
-            Seat::Standby(_) => Vec::new(),
-            Seat::Leading(leader) => leader.check(),
+        match &self.state {
+            State::Standby(_) => Vec::new(),
+            State::Leading(leader) => leader.check(),
         }
     }
 }

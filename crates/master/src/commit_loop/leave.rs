@@ -120,7 +120,7 @@ impl CommitLoop {
                 self.answer_departure(Ok(tenure.term()));
                 self.drop_term(&RequestError::TermEnded);
                 let leaving = Leaving { tenure, resign_because: None, hold_off: true };
-                self.seat = Seat::standing(self.candidacy.clone(), Some(leaving));
+                self.seat = Seat::candidate(self.candidacy.clone(), Some(leaving));
                 self.see_leader();
             }
             Err(ResignError::Unchanged(why)) => {

@@ -135,7 +135,7 @@ impl CommitLoop {
         self.left_otherwise(tenure.term());
         self.drop_term(&RequestError::TermEnded);
         let leaving = Leaving { tenure, resign_because: Some(why), hold_off };
-        self.seat = Seat::standing(self.candidacy.clone(), Some(leaving));
+        self.seat = Seat::candidate(self.candidacy.clone(), Some(leaving));
         self.see_leader();
     }
 

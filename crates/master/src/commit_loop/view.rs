@@ -95,7 +95,7 @@ impl CommitLoop {
             }
             (Seat::Leading(_), MasterRole::Recovering | MasterRole::Standby) => Doing::Recovers,
             (Seat::Taking { .. }, _) => Doing::Reads,
-            (Seat::Standing(_), _) => Outlook {
+            (Seat::Candidate(_), _) => Outlook {
                 me: &self.me,
                 now: clock::wall(),
                 campaign: &self.board.campaign.borrow(),

@@ -87,7 +87,7 @@ async fn campaign(candidacy: &Candidacy) -> Result<Tenure, ElectionError> {
         ended = &mut campaign => return ended,
         () = sleep(FAILS_WITHIN) => {}
     }
-    board.campaign.send_replace(Campaign::Standing);
+    board.campaign.send_replace(Campaign::Waiting);
     campaign.await
 }
 
@@ -106,7 +106,7 @@ async fn leave_behind(candidacy: &Candidacy, leaving: Leaving) {
         board.campaign.send_replace(Campaign::HoldsOff { until });
         hold_off(election, &candidate.master, leaving.tenure.record.epoch).await;
     }
-    board.campaign.send_replace(Campaign::Standing);
+    board.campaign.send_replace(Campaign::Waiting);
 }
 
 /// Lets the others go first, for as long as there are others who have not.

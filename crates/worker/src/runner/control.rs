@@ -89,9 +89,9 @@ impl Ear {
     }
 }
 
-/// How a program stands, for both threads of its keeper.
+/// How far a program has come, for both threads of its keeper.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Standing {
+pub(super) struct Progress {
     /// It has ended and is reaped.
     pub(super) ended: Arc<AtomicBool>,
     /// It was told to end because its limit had passed.
@@ -101,15 +101,15 @@ pub(super) struct Standing {
 /// What the worker asks of a program is done to it here.
 pub(super) struct Warden {
     main: Pid,
-    standing: Standing,
+    progress: Progress,
     limit: Option<Limit>,
     terminated: bool,
     killed: bool,
 }
 
 impl Warden {
-    pub(super) fn new(main: Pid, standing: Standing, limit: Option<Limit>) -> Self {
-        Self { main, standing, limit, terminated: false, killed: false }
+    pub(super) fn new(main: Pid, progress: Progress, limit: Option<Limit>) -> Self {
+        Self { main, progress, limit, terminated: false, killed: false }
     }
 
     /// Obeys the worker until it is gone, and then leaves nothing alive.
@@ -129,7 +129,7 @@ impl Warden {
             Ok(Control::Terminate) => self.terminate(),
             Ok(Control::Kill) => self.kill(),
             // What was told to end for its limit is not taken back.
-            Ok(Control::Limit(_)) if self.standing.at_limit.load(Ordering::Acquire) => {}
+            Ok(Control::Limit(_)) if self.progress.at_limit.load(Ordering::Acquire) => {}
             Ok(Control::Limit(limit)) => self.limit = Some(limit),
             // Nothing that a worker says.
             Err(_) => {}
@@ -149,7 +149,7 @@ impl Warden {
 
     fn look_at_limit(&mut self, now: u64) {
         let Some(limit) = self.limit.filter(|limit| limit.has_passed(now)) else { return };
-        self.standing.at_limit.store(true, Ordering::Release);
+        self.progress.at_limit.store(true, Ordering::Release);
         if now >= limit.kill_at {
             self.kill();
         } else {
@@ -174,7 +174,7 @@ impl Warden {
     /// After the main program's end its group number may belong to somebody else and is left alone; the main thread is
     /// clearing up the rest by then anyway.
     fn signal_group(&self, signal: Signal) {
-        if !self.standing.ended.load(Ordering::Acquire) {
+        if !self.progress.ended.load(Ordering::Acquire) {
             // No such group: it is just ending.
             let _ = kill_process_group(self.main, signal);
         }

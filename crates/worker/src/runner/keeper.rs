@@ -29,7 +29,7 @@ use rustix::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    control::{Ear, Standing, Warden},
+    control::{Ear, Progress, Warden},
     descendants::clear_descendants,
     host::boottime_ms,
     output::{Output, Pump},
@@ -67,7 +67,7 @@ fn report(report: &Report) {
 
 struct Running {
     main: Pid,
-    standing: Standing,
+    progress: Progress,
     pumps: Vec<Pump>,
 }
 
@@ -87,8 +87,8 @@ fn start() -> Result<Running, StartFailure> {
         return Err(StartFailure::step("start it in time")("the time until when it may run has passed"));
     }
     let (channel, main) = spawn_launcher(&spec, stdout, stderr)?;
-    let standing = Standing::default();
-    let warden = Warden::new(main, standing.clone(), spec.limit);
+    let progress = Progress::default();
+    let warden = Warden::new(main, progress.clone(), spec.limit);
     // Before the handshake: a launcher stuck on a dead file system must still be killable.
     thread::Builder::new()
         .name("control".to_owned())
@@ -96,7 +96,7 @@ fn start() -> Result<Running, StartFailure> {
         .map_err(StartFailure::step("start its control thread"))?;
     handshake(channel, spec)?;
     report(&Report::Started { pid: main.as_raw_pid() });
-    Ok(Running { main, standing, pumps: [stdout_pump, stderr_pump].into_iter().flatten().collect() })
+    Ok(Running { main, progress, pumps: [stdout_pump, stderr_pump].into_iter().flatten().collect() })
 }
 
 /// Installs handlers that do nothing. A service manager that signals the whole control group asks the *worker* to
@@ -144,7 +144,7 @@ fn handshake(mut channel: UnixStream, spec: KeeperSpec) -> Result<(), StartFailu
 impl Running {
     fn see_it_out(self) {
         let status = wait_for(self.main);
-        self.standing.ended.store(true, Ordering::Release);
+        self.progress.ended.store(true, Ordering::Release);
         let survivors = clear_descendants();
         // Nobody holds the other ends any more, so the pumps run dry.
         for pump in self.pumps {
@@ -152,7 +152,7 @@ impl Running {
         }
         let signal = status.signal();
         let code = signal.map(|number| SIGNAL_BASE + number).or(status.code()).unwrap_or(SIGNAL_BASE);
-        let at_limit = self.standing.at_limit.load(Ordering::Acquire);
+        let at_limit = self.progress.at_limit.load(Ordering::Acquire);
         report(&Report::Exited { code, signal, survivors, at_limit });
     }
 }
