@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`ids`], [`units`], [`time`], [`rng`] | the small words: names, amounts, clocks, the seeded generator |
+//! | [`ids`], [`address`], [`units`], [`time`], [`rng`] | the small words: names, places, amounts, clocks, the seeded generator |
 //! | [`model`] | what is managed: applications, drivers, executors, workers, resources |
 //! | [`msg`] | what is said between master, worker, application client and submitter |
 //! | [`record`] | what is durable |
@@ -16,6 +16,7 @@
 //! | [`tracking`] | finding and following the leader, shared by worker and application client |
 //! | [`agreement`] | what all of them must come to agree on: for tests |
 
+pub mod address;
 pub mod agreement;
 pub mod app;
 mod ended;

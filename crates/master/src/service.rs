@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
+use tanist_core::address::host_port;
 use tanist_core::master::Master;
 use tanist_core::model::MasterRole;
 use tanist_store::{Candidate, Heard, MemberRecord, clock};
@@ -267,9 +268,4 @@ fn member(candidate: &Candidate, me: &Me) -> MemberRecord {
 
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
     AbortOnDropHandle::new(tokio::spawn(work))
-}
-
-/// An IPv6 address needs brackets in front of a port.
-fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use tanist_core::address::host_port;
 use tanist_core::ids::{Incarnation, Term, WorkerId};
 use tanist_core::model::LeaderInfo;
 use tanist_core::worker::{Event, WorkerIdentity};
@@ -83,9 +84,4 @@ impl WorkerHandle {
     pub(crate) async fn send(&self, input: Input) -> bool {
         self.inbox.send(input).await.is_ok()
     }
-}
-
-/// An IPv6 address needs brackets in front of a port.
-fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -6,6 +6,7 @@ mod store;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use tanist_core::address::host_port;
 use tanist_core::ids::MasterId;
 use tanist_master::{Listeners, MasterOptions, MasterService, SparkOptions};
 use tokio::net::TcpListener;
@@ -98,7 +99,7 @@ fn options(
 ) -> Result<MasterOptions, Failure> {
     let settings = &resolved.settings;
     let port = listener.local_addr().context("asking for the port in use")?.port();
-    let id = settings.id.clone().map_or_else(|| MasterId::new(&daemon::host_port(&settings.host, port)), Ok);
+    let id = settings.id.clone().map_or_else(|| MasterId::new(&host_port(&settings.host, port)), Ok);
     let id =
         id.map_err(|error| resolved.problem("host", format!("a host name that can be part of an id ({error})")))?;
     Ok(MasterOptions {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::config::EXECUTOR_ID_BLOCK;
 use super::view::ExecutorView;
+use crate::address::host_port;
 use crate::ended::EndedExecutors;
 use crate::ids::{AppId, Attempt, DriverId, ExecutorId, ExecutorRef, ProfileId, SessionId, WorkerId};
 use crate::model::{Booking, DriverState, ExecutorState, WorkerState};
@@ -95,13 +96,9 @@ impl Worker {
     }
 }
 
-/// `host:port`, IPv6 addresses in brackets.
+/// Where a worker is reached.
 pub(super) fn endpoint_of(record: &WorkerRecord) -> String {
-    if record.host.contains(':') && !record.host.starts_with('[') {
-        format!("[{}]:{}", record.host, record.port)
-    } else {
-        format!("{}:{}", record.host, record.port)
-    }
+    host_port(&record.host, record.port)
 }
 
 /// A lost worker, listed for a while (HB-04).

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use tanist_core::address::host_port;
 use tanist_master::{RestOptions, Variables};
 use tanist_web::{JwsKey, Limits};
 use tokio::net::TcpListener;
@@ -64,7 +65,7 @@ pub(super) async fn open(
         port: bound.port(),
         variables: variables(),
     };
-    Ok(Some(Opened { listener, options, address: daemon::host_port(host, bound.port()) }))
+    Ok(Some(Opened { listener, options, address: host_port(host, bound.port()) }))
 }
 
 /// What submissions may refer to: whatever this process was started with, but for our own settings.
