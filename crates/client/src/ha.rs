@@ -22,18 +22,7 @@ use crate::net::{is_passing, lock, may_have_acted, status_reason, within};
 use crate::retry;
 
 pub use switchover::Switchover;
-
-/// Shortest pause of failover.
-pub const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause of failover: a pause that everybody has forgotten ends by itself.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 86_400);
-
-/// Longest reason, in bytes.
-pub const MAX_WHY_BYTES: usize = 1 << 10;
-
-/// Longest name of who asks, in bytes.
-pub const MAX_BY_BYTES: usize = 256;
+pub use tanist_proto::limits::{LONGEST_PAUSE, MAX_BY_BYTES, MAX_WHY_BYTES, SHORTEST_PAUSE};
 
 /// Asks masters about the office, and has it changed.
 #[derive(Debug, Clone)]

@@ -12,16 +12,12 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, ConnectError, Response, Status};
 
+use tanist_proto::limits::{KEEPALIVE_DEADLINE, KEEPALIVE_EVERY};
+
 use crate::error::ClientError;
 
 /// Deadline of one connection attempt.
 pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A silent connection is asked this often whether it still stands.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// A connection that does not answer within this time is closed.
-const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a peer at this address is dialled.
 pub(crate) fn endpoint(address: &str) -> Result<Endpoint, ClientError> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`v1`] | what is generated from `proto/tanist/v1/*.proto`: messages, clients, servers |
 //! | [`convert`] | core ⇄ wire, in both directions |
-//! | [`limits`] | how much a peer may send |
+//! | [`limits`] | how much a peer may send, and for how long it may be silent |
 
 pub mod convert;
 pub mod limits;

@@ -1,4 +1,16 @@
-//! How much a peer may send. Beyond these limits a message is refused with the name of the field, never cut silently.
+//! How much a peer may send, and for how long it may be silent: numbers that both ends must know. Beyond the limits a message
+//! is refused with the name of the field, never cut silently.
+
+use std::time::Duration;
+
+/// A silent connection is asked this often, at either end, whether it still stands. gRPC servers object to more.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// A connection that does not answer within this time is closed.
+pub const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Calls that one connection may have open at a time.
+pub const CALLS_PER_CONNECTION: u32 = 256;
 
 /// Largest description of a driver or an application, in bytes of its encoded form: 1 MiB. It is stored and sent on
 /// to workers, so that it must leave room in a store transaction and in a message.
@@ -40,3 +52,15 @@ pub const MAX_INVENTORY: usize = 10_000;
 
 /// Most hosts in one request to decommission.
 pub const MAX_HOSTS: usize = 10_000;
+
+/// Longest name of the operator who asks for a change of the office, in bytes.
+pub const MAX_BY_BYTES: usize = 256;
+
+/// Longest reason for one, in bytes: 1 KiB.
+pub const MAX_WHY_BYTES: usize = 1 << 10;
+
+/// Shortest pause of failover.
+pub const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause of failover: one that everybody has forgotten ends by itself.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(7 * 24);

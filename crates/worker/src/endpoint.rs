@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use tanist_core::model::LeaderInfo;
 use tanist_proto::convert::endpoint::{Acknowledgement, LogRequest};
-use tanist_proto::limits::MAX_MESSAGE_BYTES;
+use tanist_proto::limits::{CALLS_PER_CONNECTION, KEEPALIVE_DEADLINE, KEEPALIVE_EVERY, MAX_MESSAGE_BYTES};
 use tanist_proto::v1;
 use tanist_proto::v1::worker_endpoint_server::{WorkerEndpoint, WorkerEndpointServer};
 use tanist_spark::frame;
@@ -30,20 +30,11 @@ use crate::handle::{Input, WorkerHandle};
 use crate::log_stream::{Chunks, Logs};
 use crate::watchers::{self, Door, Places};
 
-/// A silent connection is asked this often whether it still stands.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// A connection that does not answer within this time is closed.
-const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
-
 /// Unanswered questions after which the kernel gives a connection up.
 const KEEPALIVE_PROBES: u32 = 6;
 
 /// What was sent and is not acknowledged within this time has the kernel give a connection up, in milliseconds.
 const ACKNOWLEDGED_WITHIN_MS: u32 = 70_000;
-
-/// Calls that one connection may have open at a time.
-const CALLS_PER_CONNECTION: u32 = 256;
 
 /// How long an announcement may wait for the loop. Its master asks again.
 const NOTICE_DEADLINE: Duration = Duration::from_secs(5);

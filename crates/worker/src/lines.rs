@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+use tanist_proto::limits::{KEEPALIVE_DEADLINE, KEEPALIVE_EVERY};
+
 use crate::session::reason;
 
 /// Deadline of one connection, the look-up of the name included.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-
-/// A silent connection is asked this often whether it still stands. Not more often: gRPC servers object to that.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// A connection that does not answer within this time is closed.
-const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// All connections. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use tanist_core::ids::{MAX_ID_BYTES, MasterId, Term};
 use tanist_core::model::{LeaderInfo, MasterRole};
 use tanist_core::msg::NotLeading;
+use tanist_proto::limits::{LONGEST_PAUSE, MAX_BY_BYTES, MAX_WHY_BYTES, SHORTEST_PAUSE};
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_server::HaService;
 use tanist_store::clock;
@@ -22,18 +23,6 @@ use crate::handle::MasterHandle;
 
 /// A follower hears this master at least this often while its loop comes round; twice the least that is promised.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
-
-/// Longest text that says who asks, in bytes.
-const MAX_BY_BYTES: usize = 256;
-
-/// Longest text that says why, in bytes.
-const MAX_WHY_BYTES: usize = 1024;
-
-/// Shortest pause of failover.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause of failover: one that nobody remembers would be worse than none.
-const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The service, for one master.
 pub(super) struct Ha(pub(super) MasterHandle);

@@ -12,7 +12,6 @@ mod submission;
 mod worker;
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,9 @@ use tonic::{Request, Response, Status};
 
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_proto::convert::{DecodeError, WrongReply};
-use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_STATE_BYTES};
+use tanist_proto::limits::{
+    CALLS_PER_CONNECTION, KEEPALIVE_DEADLINE, KEEPALIVE_EVERY, MAX_MESSAGE_BYTES, MAX_STATE_BYTES,
+};
 use tanist_proto::v1::app_service_server::AppServiceServer;
 use tanist_proto::v1::ha_service_server::HaServiceServer;
 use tanist_proto::v1::operator_service_server::OperatorServiceServer;
@@ -32,15 +33,6 @@ use tanist_proto::v1::worker_service_server::WorkerServiceServer;
 pub(crate) use self::connection::Connection;
 use crate::handle::MasterHandle;
 use crate::limits;
-
-/// A silent connection is asked this often whether it still stands. gRPC servers are not to ask more often than that.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// A connection that does not answer within this time is closed.
-const KEEPALIVE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Calls that one connection may have open at a time.
-const CALLS_PER_CONNECTION: u32 = 256;
 
 /// Serves all of the master's services on these connections until `drain`; open calls may then finish.
 pub(crate) async fn serve(
