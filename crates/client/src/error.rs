@@ -7,6 +7,7 @@ use std::time::Duration;
 use tanist_core::ids::{DriverId, MasterId};
 use tanist_proto::convert::DecodeError;
 
+use crate::call::CallName;
 use crate::scheduler::RunError;
 
 /// Why something asked of the cluster was not done.
@@ -46,7 +47,7 @@ pub enum ClientError {
     #[error("{call} was not sent: {source}")]
     InvalidRequest {
         /// What was to be asked.
-        call: &'static str,
+        call: CallName,
         /// Field, value and what is allowed.
         source: DecodeError,
     },
@@ -60,7 +61,7 @@ pub enum ClientError {
     #[error("{call}: outcome unknown: it was sent and may have taken effect, but was not answered: {attempts}")]
     OutcomeUnknown {
         /// What was asked.
-        call: &'static str,
+        call: CallName,
         /// What each master said last.
         attempts: Attempts,
     },
@@ -68,7 +69,7 @@ pub enum ClientError {
     #[error("{call}: no master acted on it within {deadline:?}: {attempts}")]
     NoLeader {
         /// What was asked.
-        call: &'static str,
+        call: CallName,
         /// How long it was tried.
         deadline: Duration,
         /// What each master said last.
@@ -94,7 +95,7 @@ pub enum ClientError {
     #[error("{call} was declined by {address}: {reason}")]
     Declined {
         /// What was asked.
-        call: &'static str,
+        call: CallName,
         /// Of whom.
         address: String,
         /// Its words.
@@ -114,7 +115,7 @@ pub enum ClientError {
     #[error("{call} was refused by {address}: {reason}")]
     CallRefused {
         /// What was asked.
-        call: &'static str,
+        call: CallName,
         /// Of whom.
         address: String,
         /// Its words.
@@ -124,7 +125,7 @@ pub enum ClientError {
     #[error("{call}: {address} answered what cannot be understood: {reason}")]
     BadAnswer {
         /// What was asked.
-        call: &'static str,
+        call: CallName,
         /// Of whom.
         address: String,
         /// What is wrong with it.

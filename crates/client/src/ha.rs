@@ -16,6 +16,7 @@ use tanist_proto::limits::MAX_MESSAGE_BYTES;
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
 
+use crate::call::CallName;
 use crate::error::{Attempts, ClientError};
 use crate::masters::{ANSWER_DEADLINE, Masters};
 use crate::net::{is_passing, lock, may_have_acted, status_reason, within};
@@ -81,7 +82,7 @@ impl HaClient {
     /// # Errors
     /// [`ClientError::Declined`] where nobody would look at a pause; otherwise as for any request that alters something.
     pub async fn pause(&self, by: &str, why: &str, length: Duration) -> Result<v1::FailoverPause, ClientError> {
-        let call = "PauseFailover";
+        let call = CallName::PauseFailover;
         let for_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let request = v1::PauseFailoverRequest { by: by.to_owned(), why: why.to_owned(), for_ms };
         let ask = async |mut client: HaServiceClient<Channel>| {
@@ -100,13 +101,13 @@ impl HaClient {
         let ask = async |mut client: HaServiceClient<Channel>| {
             within(ANSWER_DEADLINE, client.resume_failover(v1::ResumeFailoverRequest {})).await
         };
-        Ok(self.anybody("ResumeFailover", ask).await?.1.was_paused)
+        Ok(self.anybody(CallName::ResumeFailover, ask).await?.1.was_paused)
     }
 
     /// One master after the other, and round again until the deadline, until one has done it: doing it twice does no harm.
     async fn anybody<T>(
         &self,
-        call: &'static str,
+        call: CallName,
         ask: impl AsyncFn(HaServiceClient<Channel>) -> Result<T, tonic::Status>,
     ) -> Result<(String, T), ClientError> {
         let deadline = self.masters.deadline();

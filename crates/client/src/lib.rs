@@ -18,6 +18,7 @@
 
 pub mod app;
 mod application;
+mod call;
 mod clock;
 mod error;
 pub mod executor;
@@ -32,6 +33,7 @@ pub mod submit;
 
 pub use app::{AppClient, AppOptions, Listener, Notice};
 pub use application::{Application, ApplicationOptions};
+pub use call::CallName;
 pub use error::{Attempts, ClientError};
 pub use ha::HaClient;
 pub use logs::{DriverTail, LogTail};

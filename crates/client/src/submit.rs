@@ -11,6 +11,7 @@ use tanist_proto::convert::endpoint::{LogOwner, LogRequest, LogStart, LogStream}
 use tanist_proto::convert::status::DriverReport;
 use tanist_proto::v1;
 
+use crate::call::CallName;
 use crate::error::ClientError;
 use crate::logs::{DriverTail, LogTail};
 use crate::masters::Masters;
@@ -51,13 +52,14 @@ impl SubmissionClient {
     /// [`Self::submit`] under a request id of the caller's, for callers that try again themselves. The same id within
     /// a day has no second effect.
     pub async fn submit_as(&self, id: &RequestId, description: &DriverDescription) -> Result<DriverId, ClientError> {
-        check_submission(description).map_err(|source| ClientError::InvalidRequest { call: "SubmitDriver", source })?;
+        check_submission(description)
+            .map_err(|source| ClientError::InvalidRequest { call: CallName::SubmitDriver, source })?;
         let request =
             ClientRequest::SubmitDriver { request: Some(id.clone()), description: Box::new(description.clone()) };
         match self.masters.call(&request).await? {
             ClientReply::Submitted { driver } => Ok(driver),
             ClientReply::Invalid { reason } => Err(ClientError::Refused { reason }),
-            other => Err(misplaced("SubmitDriver", &other)),
+            other => Err(misplaced(CallName::SubmitDriver, &other)),
         }
     }
 
@@ -65,7 +67,7 @@ impl SubmissionClient {
     pub async fn kill(&self, driver: &DriverId) -> Result<Ended, ClientError> {
         match self.masters.call(&ClientRequest::KillDriver { driver: driver.clone() }).await? {
             ClientReply::KillRequested { found, message } => Ok(Ended { found, message }),
-            other => Err(misplaced("KillDriver", &other)),
+            other => Err(misplaced(CallName::KillDriver, &other)),
         }
     }
 
@@ -73,7 +75,7 @@ impl SubmissionClient {
     pub async fn kill_all(&self) -> Result<u32, ClientError> {
         match self.masters.call(&ClientRequest::KillAllDrivers).await? {
             ClientReply::KillAllRequested { drivers } => Ok(drivers),
-            other => Err(misplaced("KillAllDrivers", &other)),
+            other => Err(misplaced(CallName::KillAllDrivers, &other)),
         }
     }
 
@@ -87,7 +89,7 @@ impl SubmissionClient {
     pub async fn clear(&self) -> Result<(), ClientError> {
         match self.masters.call(&ClientRequest::ClearCompleted).await? {
             ClientReply::Cleared => Ok(()),
-            other => Err(misplaced("ClearCompleted", &other)),
+            other => Err(misplaced(CallName::ClearCompleted, &other)),
         }
     }
 
@@ -95,7 +97,7 @@ impl SubmissionClient {
     pub async fn ready(&self) -> Result<bool, ClientError> {
         match self.masters.call(&ClientRequest::Ready).await? {
             ClientReply::Ready(ready) => Ok(ready),
-            other => Err(misplaced("Ready", &other)),
+            other => Err(misplaced(CallName::Ready, &other)),
         }
     }
 
@@ -103,7 +105,7 @@ impl SubmissionClient {
     pub async fn kill_application(&self, app: &AppId) -> Result<Ended, ClientError> {
         match self.masters.call(&ClientRequest::KillApplication { app: app.clone() }).await? {
             ClientReply::KillRequested { found, message } => Ok(Ended { found, message }),
-            other => Err(misplaced("KillApplication", &other)),
+            other => Err(misplaced(CallName::KillApplication, &other)),
         }
     }
 
@@ -111,7 +113,7 @@ impl SubmissionClient {
     pub async fn decommission(&self, hosts: &[String]) -> Result<u32, ClientError> {
         match self.masters.call(&ClientRequest::DecommissionHosts { hosts: hosts.to_vec() }).await? {
             ClientReply::Decommissioning { workers } => Ok(workers),
-            other => Err(misplaced("DecommissionHosts", &other)),
+            other => Err(misplaced(CallName::DecommissionHosts, &other)),
         }
     }
 
@@ -158,6 +160,6 @@ pub fn new_request_id() -> Result<RequestId, ClientError> {
 }
 
 /// A reply of a kind that the call cannot have. The conversions from the wire rule it out; said rather than assumed.
-fn misplaced(call: &'static str, reply: &ClientReply) -> ClientError {
+fn misplaced(call: CallName, reply: &ClientReply) -> ClientError {
     ClientError::BadAnswer { call, address: "the leader".to_owned(), reason: format!("{reply:?}") }
 }

@@ -1,6 +1,6 @@
 //! What the commands share that ask a cluster.
 
-use tanist_client::{ClientError, MasterList, Masters, SubmissionClient};
+use tanist_client::{CallName, ClientError, MasterList, Masters, SubmissionClient};
 
 use super::Context;
 use crate::config::{ClientSettings, ClusterSettings, Flags, missing};
@@ -62,14 +62,22 @@ impl From<ClientError> for Failure {
 }
 
 /// How to learn what came of a request whose answer is missing.
-fn find_out(call: &str) -> &'static str {
+fn find_out(call: CallName) -> &'static str {
     match call {
-        "SubmitDriver" => "look for it with: tanist drivers; submit it again only if it is not listed there",
-        "KillApplication" => "look with: tanist apps; repeating the request does no harm",
-        "DecommissionHosts" => "look with: tanist workers; repeating the request does no harm",
-        "Switchover" => "look with: tanist ctl history; repeat it only if the term is still the same",
-        "PauseFailover" | "ResumeFailover" => "look with: tanist ctl explain; repeating the request does no harm",
-        _ => "look with: tanist drivers; repeating the request does no harm",
+        CallName::SubmitDriver => "look for it with: tanist drivers; submit it again only if it is not listed there",
+        CallName::KillApplication => "look with: tanist apps; repeating the request does no harm",
+        CallName::DecommissionHosts => "look with: tanist workers; repeating the request does no harm",
+        CallName::Switchover => "look with: tanist ctl history; repeat it only if the term is still the same",
+        CallName::PauseFailover | CallName::ResumeFailover => {
+            "look with: tanist ctl explain; repeating the request does no harm"
+        }
+        CallName::KillDriver
+        | CallName::KillAllDrivers
+        | CallName::ClearCompleted
+        | CallName::DriverStatus
+        | CallName::Ready
+        | CallName::GetState
+        | CallName::GetLeader => "look with: tanist drivers; repeating the request does no harm",
     }
 }
 
@@ -83,15 +91,15 @@ mod tests {
     #[test]
     fn doubt_and_absence_of_a_leader_are_different_ends() {
         let table = [
-            ("SubmitDriver", "tanist drivers"),
-            ("KillDriver", "tanist drivers"),
-            ("KillAllDrivers", "tanist drivers"),
-            ("ClearCompleted", "tanist drivers"),
-            ("KillApplication", "tanist apps"),
-            ("DecommissionHosts", "tanist workers"),
-            ("Switchover", "tanist ctl history"),
-            ("PauseFailover", "tanist ctl explain"),
-            ("ResumeFailover", "tanist ctl explain"),
+            (CallName::SubmitDriver, "tanist drivers"),
+            (CallName::KillDriver, "tanist drivers"),
+            (CallName::KillAllDrivers, "tanist drivers"),
+            (CallName::ClearCompleted, "tanist drivers"),
+            (CallName::KillApplication, "tanist apps"),
+            (CallName::DecommissionHosts, "tanist workers"),
+            (CallName::Switchover, "tanist ctl history"),
+            (CallName::PauseFailover, "tanist ctl explain"),
+            (CallName::ResumeFailover, "tanist ctl explain"),
         ];
         for (call, advice) in table {
             let failure = Failure::from(ClientError::OutcomeUnknown { call, attempts: Attempts::default() });
@@ -100,7 +108,7 @@ mod tests {
             assert!(words.contains("may have taken effect") && words.contains(advice), "{words}");
         }
         let deadline = std::time::Duration::from_secs(1);
-        let none = ClientError::NoLeader { call: "KillDriver", deadline, attempts: Attempts::default() };
+        let none = ClientError::NoLeader { call: CallName::KillDriver, deadline, attempts: Attempts::default() };
         assert_eq!(Failure::from(none).code(), NO_LEADER);
     }
 }

@@ -14,11 +14,12 @@ use tanist_proto::v1;
 use tanist_proto::v1::switchover_reply::Answer;
 
 use super::HaClient;
+use crate::call::CallName;
 use crate::error::{Attempts, ClientError};
 use crate::net::{is_passing, may_have_acted, never_sent, status_reason, within};
 
 /// What is asked, as it is named in errors.
-const CALL: &str = "Switchover";
+const CALL: CallName = CallName::Switchover;
 
 /// How long the leader may take to leave: it ends what is under way, and writes to a store that may be changing its own
 /// leader.

@@ -23,6 +23,7 @@ use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_STATE_BYTES};
 use tanist_proto::v1;
 use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 
+use crate::call::CallName;
 use crate::error::ClientError;
 use crate::net::{channel, endpoint, lock, reason, status_reason, within};
 
@@ -95,31 +96,31 @@ impl Masters {
     /// [`ClientError::OutcomeUnknown`] if the request alters something and may have, [`ClientError::NoLeader`] if no
     /// leader can have heard of it.
     pub async fn call(&self, request: &ClientRequest) -> Result<ClientReply, ClientError> {
-        let search = Search::request(self, request);
+        let search = Search::new(self, request.into());
         search.persist(|| search.ask_leader(request)).await
     }
 
     /// Where this driver stands, as the leader's published view shows it.
     pub(crate) async fn driver_status(&self, driver: &DriverId) -> Result<DriverReport, ClientError> {
-        let (search, question) = (Search::question(self, "DriverStatus"), StatusQuestion { driver: driver.clone() });
+        let (search, question) = (Search::new(self, CallName::DriverStatus), StatusQuestion { driver: driver.clone() });
         search.persist(|| search.ask_status(&question)).await
     }
 
     /// Who leads, in the leader's own words.
     pub async fn leader(&self) -> Result<LeaderInfo, ClientError> {
-        let search = Search::question(self, "GetLeader");
+        let search = Search::new(self, CallName::GetLeader);
         search.persist(|| search.leader()).await
     }
 
     /// The published view of the leader; where nobody leads, of the first master that answers (its `role` says so).
     pub async fn state(&self) -> Result<v1::ClusterState, ClientError> {
-        let search = Search::question(self, "GetState");
+        let search = Search::new(self, CallName::GetState);
         search.persist(|| search.state()).await
     }
 
     /// The published view of the master at this address, whatever its role. Asked once.
     pub async fn state_of(&self, address: &str) -> Result<v1::ClusterState, ClientError> {
-        let call = "GetState";
+        let call = CallName::GetState;
         let mut client = OperatorServiceClient::new(self.channel(address)?).max_decoding_message_size(MAX_STATE_BYTES);
         let state = within(ANSWER_DEADLINE, client.get_state(v1::GetStateRequest {})).await.map_err(|status| {
             ClientError::CallRefused { call, address: address.to_owned(), reason: status_reason(&status) }

@@ -23,6 +23,7 @@ use tanist_proto::v1::operator_service_client::OperatorServiceClient;
 use tanist_proto::v1::submission_service_client::SubmissionServiceClient;
 
 use super::{ANSWER_DEADLINE, Masters, SILENCE};
+use crate::call::CallName;
 use crate::error::{Attempts, ClientError};
 use crate::net::{is_passing, lock, may_have_acted, status_reason, within};
 use crate::retry;
@@ -36,9 +37,7 @@ type Tried<T> = Result<T, backoff::Error<ClientError>>;
 /// One request with what came of its tries so far.
 pub(super) struct Search<'a> {
     masters: &'a Masters,
-    call: &'static str,
-    /// Whether the request alters something: that it may have been heard matters then.
-    alters: bool,
+    call: CallName,
     record: Mutex<Record>,
 }
 
@@ -81,14 +80,8 @@ struct NobodyElse;
 type Answer<T> = Result<Result<T, NotLeading>, Failure>;
 
 impl<'a> Search<'a> {
-    /// A question of which nothing comes but an answer.
-    pub(super) fn question(masters: &'a Masters, call: &'static str) -> Self {
-        Self { masters, call, alters: false, record: Mutex::default() }
-    }
-
-    /// The way of this request.
-    pub(super) fn request(masters: &'a Masters, request: &ClientRequest) -> Self {
-        Self { alters: alters(request), ..Self::question(masters, call_name(request)) }
+    pub(super) fn new(masters: &'a Masters, call: CallName) -> Self {
+        Self { masters, call, record: Mutex::default() }
     }
 
     /// Tries until the deadline. The last try may be under way as it passes: it is cut off then.
@@ -297,7 +290,7 @@ impl<'a> Search<'a> {
 
     async fn ask(&self, address: &str, request: &ClientRequest) -> Result<ClientReply, Failure> {
         // Connected before anything is sent: what is cut off up to here has not been heard.
-        let is_new = self.alters && self.masters.last_leader().as_deref() != Some(address);
+        let is_new = self.call.alters() && self.masters.last_leader().as_deref() != Some(address);
         if is_new {
             self.masters.connect(address).await.map_err(Failure::Passing)?;
         }
@@ -347,13 +340,13 @@ impl<'a> Search<'a> {
     }
 
     fn note(&self, address: &str, outcome: String) {
-        tracing::debug!(call = self.call, master = address, outcome, "master did not act");
+        tracing::debug!(call = %self.call, master = address, outcome, "master did not act");
         lock(&self.record).attempts.note(address, outcome);
     }
 
     /// From here on nobody can say that the request had no effect, if it is one that has effects.
     fn doubt(&self) {
-        lock(&self.record).in_doubt |= self.alters;
+        lock(&self.record).in_doubt |= self.call.alters();
     }
 
     /// An error that ends the search says nothing of what an earlier try may have done.
@@ -381,19 +374,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a request changes anything but what its sender knows.
-fn alters(request: &ClientRequest) -> bool {
-    match request {
-        ClientRequest::SubmitDriver { .. }
-        | ClientRequest::KillDriver { .. }
-        | ClientRequest::KillAllDrivers
-        | ClientRequest::ClearCompleted
-        | ClientRequest::KillApplication { .. }
-        | ClientRequest::DecommissionHosts { .. } => true,
-        ClientRequest::Ready => false,
-    }
-}
-
 /// `standby, no leader known`
 fn standing(role: MasterRole, leader: Option<&LeaderInfo>) -> String {
     let role = role.name().to_lowercase();
@@ -408,18 +388,5 @@ fn reason_of(error: ClientError) -> String {
     match error {
         ClientError::CallRefused { reason, .. } | ClientError::BadAnswer { reason, .. } => reason,
         other => other.to_string(),
-    }
-}
-
-/// The call that carries a request.
-fn call_name(request: &ClientRequest) -> &'static str {
-    match request {
-        ClientRequest::SubmitDriver { .. } => "SubmitDriver",
-        ClientRequest::KillDriver { .. } => "KillDriver",
-        ClientRequest::KillAllDrivers => "KillAllDrivers",
-        ClientRequest::ClearCompleted => "ClearCompleted",
-        ClientRequest::Ready => "Ready",
-        ClientRequest::KillApplication { .. } => "KillApplication",
-        ClientRequest::DecommissionHosts { .. } => "DecommissionHosts",
     }
 }
