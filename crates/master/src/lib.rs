@@ -32,7 +32,6 @@
 //! | `error` | why something was not done |
 //! | `board` | what readers see |
 //! | `handle` | the way in |
-//! | `port` | one port, two languages |
 //! | `grpc` | the wire |
 //! | `spark` | drivers and workers of an unmodified Spark, by its own protocol |
 //! | `http` | REST submissions; what is shown to browsers, scripts, Prometheus and load balancers |
@@ -54,7 +53,6 @@ mod member;
 mod options;
 mod pauses;
 mod peers;
-mod port;
 mod release;
 mod replies;
 mod seat;

@@ -15,6 +15,7 @@ use tanist_core::address::host_port;
 use tanist_core::master::Master;
 use tanist_core::model::MasterRole;
 use tanist_store::{Candidate, Heard, MemberRecord, clock};
+use tanist_web::port::{self, Programs};
 
 use crate::board::Board;
 use crate::commit_loop::CommitLoop;
@@ -26,7 +27,6 @@ use crate::http;
 use crate::http::rest::{self, RestOptions};
 use crate::member::keep_announced;
 use crate::options::{Backend, MasterOptions};
-use crate::port;
 use crate::seat::Candidacy;
 use crate::spark::Face;
 
@@ -71,13 +71,17 @@ impl Listeners {
             }
             Ok(())
         };
-        let (connections, others) = port::incoming(self.grpc, spark, cut);
+        let programs = Programs {
+            tls: spark.speaks_tls(),
+            serve: move |stream, peer, _| async move { spark.serve(stream, peer).await },
+        };
+        let (connections, others) = port::incoming(self.grpc, programs, cut.clone());
         let others = async {
             // It panics only if a connection does, which is told there.
             drop(others.await);
             Ok(())
         };
-        tokio::try_join!(grpc::serve(handle.clone(), connections, drain.clone()), others, web, rest).map(|_| ())
+        tokio::try_join!(grpc::serve(handle.clone(), connections, drain.clone(), cut), others, web, rest).map(|_| ())
     }
 }
 

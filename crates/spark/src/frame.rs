@@ -17,9 +17,6 @@ const RESPONSE: u8 = 4;
 const FAILURE: u8 = 5;
 const ONE_WAY: u8 = 9;
 
-/// The first byte of every frame that anybody takes: lengths have eight bytes and are small.
-pub const FIRST_BYTE: u8 = 0;
-
 /// One message on a connection. Both ends may ask; an answer has the id of its question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame<'a> {

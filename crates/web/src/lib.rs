@@ -1,8 +1,10 @@
-//! What the HTTP faces of masters and workers share: a server that can be left open to a network, Spark's form of JSON,
-//! and signed tokens. It knows nothing of the cluster: a face brings its routes and the form of its errors.
+//! What the faces of masters and workers share: the port of gRPC and of Spark's programs; for HTTP a server that can be left
+//! open to a network, Spark's form of JSON, and signed tokens. It knows nothing of the cluster: a face brings its routes and
+//! the form of its errors.
 //!
 //! | module | holds |
 //! |---|---|
+//! | `port` | one port, two languages: accepting, and telling them apart |
 //! | `face` | what is served: routes, limits, who may ask, how errors look |
 //! | `server` | accepting, the cap on connections, stopping in order |
 //! | `connection` | one connection: requests in full, in time, and without panics |
@@ -28,6 +30,7 @@ pub mod answer;
 pub mod gauges;
 pub mod html;
 pub mod json;
+pub mod port;
 pub mod prometheus;
 pub mod resources;
 pub mod tree;

@@ -13,7 +13,8 @@ mod worker;
 
 use std::convert::Infallible;
 
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -30,16 +31,19 @@ use tanist_proto::v1::operator_service_server::OperatorServiceServer;
 use tanist_proto::v1::submission_service_server::SubmissionServiceServer;
 use tanist_proto::v1::worker_service_server::WorkerServiceServer;
 
-pub(crate) use self::connection::Connection;
+use self::connection::Connection;
 use crate::handle::MasterHandle;
 use crate::limits;
 
-/// Serves all of the master's services on these connections until `drain`; open calls may then finish.
+/// Serves all of the master's services on these connections until `drain`; open calls may then finish. `cut` ends all of
+/// them at once.
 pub(crate) async fn serve(
     handle: MasterHandle,
-    connections: impl Stream<Item = Result<Connection, Infallible>>,
+    connections: impl Stream<Item = Result<TcpStream, Infallible>>,
     drain: CancellationToken,
+    cut: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    let connections = connections.map_ok(move |stream| Connection::new(stream, cut.child_token()));
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_DEADLINE))

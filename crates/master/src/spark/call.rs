@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tanist_core::master::Peer;
 use tanist_spark::message::{self, Message};
 use tanist_spark::{Address, Envelope, Error, Frame};
+use tanist_web::port::keep_alive;
 
 use super::builds::{Build, Source};
 use super::channel::{Broken, Channel};
@@ -15,7 +16,6 @@ use super::stream::Stream;
 use super::{Face, Inner, questions};
 use crate::connect;
 use crate::dial::{ANSWER_DEADLINE, Answer, Reached, reach};
-use crate::port;
 
 /// Who was called is told once more who leads, after this time: a program obeys whoever called it last, and that may have
 /// been a master that was stopped half-way.
@@ -40,7 +40,7 @@ pub(super) async fn dial(
         Reached::NoTelling => return Answer::None,
     };
     let known = timeout(ANSWER_DEADLINE, async {
-        port::keep_alive(&stream)?;
+        keep_alive(&stream)?;
         let stream = Stream::dialled(stream, options.tls.as_ref()).await?;
         let mut channel = Channel::dialled(stream, peer, me.clone(), options.auth.clone(), large.clone())?;
         channel.until_known().await?;

@@ -51,7 +51,6 @@ use tanist_store::{Standing, clock};
 use crate::dial::Answer;
 use crate::handle::MasterHandle;
 use crate::peers::until_it_may_act;
-use crate::port;
 
 pub use self::stream::SparkTls;
 
@@ -178,9 +177,6 @@ impl Face {
         let Ok(_place) = self.0.places.clone().try_acquire_owned() else {
             return tracing::warn!(%peer, limit = MAX_CONNECTIONS, "too many connections of Spark's programs: closed");
         };
-        if let Err(error) = port::keep_alive(&stream) {
-            return tracing::debug!(%peer, %error, "connection ended before it began");
-        }
         let cut = self.0.cut.child_token();
         let SparkOptions { auth, tls, .. } = &self.0.options;
         let stream = tokio::select! {

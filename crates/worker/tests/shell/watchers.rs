@@ -234,9 +234,8 @@ async fn what_is_neither_grpc_nor_spark_is_closed() {
     let worker = TestWorker::start(&[&master]).await;
     let oversized = 1_000_000u64.to_be_bytes();
     let unknown_type = [&20u64.to_be_bytes()[..], &[6]].concat();
-    for bytes in
-        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\0\x01\0\x01\xFC\x03\x03", &oversized, &unknown_type]
-    {
+    let (get, post) = (b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n");
+    for bytes in [&get[..], post, b"\x16\x03\x01\x02\0\x01\0\x01\xFC\x03\x03", &oversized, &unknown_type] {
         let mut stranger = Watcher::connect(&worker).await;
         stranger.say(bytes).await;
         assert_eq!(stranger.end().await, b"", "{bytes:?}");
