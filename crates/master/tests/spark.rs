@@ -19,12 +19,12 @@ use tanist_core::model::{ApplicationState, ExecutorState, MasterRole, Program};
 use tanist_core::msg::{WorkerCommand, WorkerToMaster};
 use tanist_core::units::Memory;
 use tanist_store::Standing;
+use tanist_testkit::captured::{
+    ACKNOWLEDGEMENT, DRIVER_STATUS, DYNAMIC_REGISTRATION, KILL, NO_EXECUTORS, REGISTRATION, SUBMISSION, UNREGISTRATION,
+};
 
 use support::peers::{WorkerSession, registration};
-use support::spark::{
-    ACKNOWLEDGEMENT, CAPTURED_DRIVER, DRIVER_STATUS, DYNAMIC_REGISTRATION, Driver, EXECUTORS, Heard, KILL, Line,
-    REGISTRATION, SUBMISSION, UNREGISTRATION,
-};
+use support::spark::{CAPTURED_DRIVER, Driver, Heard, Line};
 use support::{Node, Setup, within};
 
 /// What a program of Spark knows of a cluster with this secret.
@@ -119,8 +119,8 @@ async fn executors_are_asked_for_and_ended_ap_08_ap_09() {
     let mut line = driver.connect(&node.address).await;
     line.registers(DYNAMIC_REGISTRATION).await;
     let id = line.is_registered().await;
-    let strange = line.say(EXECUTORS, "app-of-somebody-else").await;
-    let own = line.say(EXECUTORS, &id).await;
+    let strange = line.say(NO_EXECUTORS, "app-of-somebody-else").await;
+    let own = line.say(NO_EXECUTORS, &id).await;
     for (question, yes) in [(strange, false), (own, true)] {
         let answer = line.hear().await.unwrap();
         assert!(matches!(&answer, Heard::Answer(id, _) if *id == question), "{answer:?}");
@@ -170,7 +170,7 @@ async fn a_driver_that_stands_still_is_called_once_and_told_again_after_it_has_a
     assert!(driver.is_left_alone_for(Duration::from_secs(3)).await, "longer than an answer of our own peers may take");
     call.say(ACKNOWLEDGEMENT, &id).await;
     // At once, whether the loop has taken it or not.
-    let asked = call.say(EXECUTORS, &id).await;
+    let asked = call.say(NO_EXECUTORS, &id).await;
     let answer = call.hear().await.unwrap();
     assert!(matches!(&answer, Heard::Answer(id, _) if *id == asked) && answer.is_yes(), "{answer:?}");
     assert_eq!(call.hears("MasterChanged").await.name(), "MasterChanged");

@@ -18,9 +18,10 @@ use tanist_core::model::Program;
 use tanist_core::msg::WorkerCommand;
 use tanist_master::SparkOptions;
 use tanist_spark::Dialect;
+use tanist_testkit::captured::{ACKNOWLEDGEMENT, UNREGISTRATION};
 
 use support::peers::{WorkerSession, registration};
-use support::spark::{ACKNOWLEDGEMENT, Driver, Heard, Line, OTHER_UID, UNREGISTRATION};
+use support::spark::{Driver, Heard, Line, OTHER_UID};
 use support::{Node, Setup};
 
 const MESSAGES: &str = "org.apache.spark.deploy.DeployMessages$";

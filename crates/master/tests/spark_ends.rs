@@ -6,9 +6,10 @@ mod support;
 use tanist_core::master::MasterView;
 use tanist_core::model::{ApplicationState, DriverState};
 use tanist_core::msg::{ClientReply, ClientRequest, WorkerCommand};
+use tanist_testkit::captured::{REGISTRATION, SUBMISSION};
 
 use support::peers::{WorkerSession, registration};
-use support::spark::{Driver, Line, REGISTRATION, SUBMISSION};
+use support::spark::{Driver, Line};
 use support::{Node, within};
 
 async fn node() -> (tempfile::TempDir, Node) {

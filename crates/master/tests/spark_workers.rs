@@ -10,9 +10,10 @@ use tanist_core::model::{
     ApplicationState, Command, DriverDescription, DriverState, ExecutorState, JavaProgram, Program, WorkerState,
 };
 use tanist_core::msg::{ClientReply, ClientRequest};
+use tanist_testkit::captured::REGISTRATION;
 
 use support::election::Shared;
-use support::spark::{Driver, Line, REGISTRATION};
+use support::spark::{Driver, Line};
 use support::spark_worker::{KILLED, RUNS, Worker, WorkerLine};
 use support::{Node, driver};
 

@@ -1,10 +1,34 @@
-//! What programs of Spark have said to each other, for drivers and workers that are made of it.
+//! What programs of Spark have said to each other, for drivers and workers that are made of it; the constants are names of
+//! frames.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use tanist_spark::{Envelope, Frame};
+use tanist_spark::{Address, Envelope, Frame};
+
+/// A driver asks whether there is a master.
+pub const QUESTION: &str = "01-client-driver-to-master-RpcRequest-CheckExistence";
+/// An application registers.
+pub const REGISTRATION: &str = "03-client-driver-to-master-OneWayMessage-RegisterApplication";
+/// It is over.
+pub const UNREGISTRATION: &str = "07-client-driver-to-master-OneWayMessage-UnregisterApplication";
+/// One registers with everything that can be set.
+pub const OPTIONS: &str = "19-opts-driver-to-master-OneWayMessage-RegisterApplication";
+/// One registers that wants no executors at first.
+pub const DYNAMIC_REGISTRATION: &str = "20-dyn-driver-to-master-OneWayMessage-RegisterApplication";
+/// It wants none.
+pub const NO_EXECUTORS: &str = "21-dyn-driver-to-master-RpcRequest-RequestExecutors";
+/// It wants one.
+pub const ONE_EXECUTOR: &str = "22-dyn-driver-to-master-RpcRequest-RequestExecutors";
+/// It has one of them ended.
+pub const KILL: &str = "23-dyn-driver-to-master-RpcRequest-KillExecutors";
+/// A driver is submitted.
+pub const SUBMISSION: &str = "24-cluster-submitclient-to-master-RpcRequest-RequestSubmitDriver";
+/// It is asked for.
+pub const DRIVER_STATUS: &str = "26-cluster-submitclient-to-master-RpcRequest-RequestDriverStatus";
+/// A driver obeys another master.
+pub const ACKNOWLEDGEMENT: &str = "39-failover-driver-to-master-OneWayMessage-MasterChangeAcknowledged";
 
 /// Where captured frames are, by releases, seen from this crate.
 const FRAMES: &str = "../spark/tests/fixtures";
@@ -56,6 +80,13 @@ impl Captured {
         Ok(Self { payload, is_question: false })
     }
 
+    /// The frame that brings it to an endpoint; as a question under this number.
+    pub fn frame(&self, sender: Option<Address>, endpoint: &str, id: i64) -> Result<Frame<'static>> {
+        let envelope = Envelope { sender, receiver: None, endpoint: endpoint.to_owned(), payload: &self.payload };
+        let body = envelope.seal()?.into();
+        Ok(if self.is_question { Frame::Request { id, body } } else { Frame::OneWay { body } })
+    }
+
     /// The same of the driver at another port, about another application.
     #[must_use]
     pub fn of(&self, port: u16, app: &str) -> Self {
@@ -104,7 +135,7 @@ fn unhex(text: &str) -> Result<Vec<u8>> {
 }
 
 /// A text as it stands in an object stream, after its length.
-fn text(text: &str) -> Vec<u8> {
+pub fn text(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes(), text.as_bytes()].concat()
 }
@@ -118,13 +149,13 @@ mod tests {
     #[test]
     fn a_captured_message_is_said_by_another_driver() {
         let read = |name: &str| Captured::read(name).unwrap();
-        let registration = read("03-client-driver-to-master-OneWayMessage-RegisterApplication").of(4711, "app-1");
+        let registration = read(REGISTRATION).of(4711, "app-1");
         let Message::RegisterApplication(said) = message::read(&registration.payload).unwrap() else { panic!() };
         assert_eq!((said.driver.unwrap().port, registration.is_question), (4711, false));
-        let end = read("07-client-driver-to-master-OneWayMessage-UnregisterApplication").of(4711, "app-1");
+        let end = read(UNREGISTRATION).of(4711, "app-1");
         assert_eq!(message::read(&end.payload), Ok(Message::UnregisterApplication { app: "app-1".to_owned() }));
-        let called = read("39-failover-driver-to-master-OneWayMessage-MasterChangeAcknowledged").of_nobody();
+        let called = read(ACKNOWLEDGEMENT).of_nobody();
         assert_eq!(message::read(&called.payload), Ok(Message::MasterChangeAcknowledged { app: None }));
-        assert!(read("01-client-driver-to-master-RpcRequest-CheckExistence").is_question);
+        assert!(read(QUESTION).is_question);
     }
 }

@@ -3,7 +3,7 @@
 //! Everything runs on free loopback ports and in one temporary directory, and everything ends when the [`Cluster`] is
 //! dropped, whatever became of the test. Waiting is always for a condition with a deadline ([`wait_for`]).
 
-mod captured;
+pub mod captured;
 mod cluster;
 mod command;
 mod etcd;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use tanist_spark::dialect::{ApplicationDescription, DriverState, ExecutorState, ToWorker};
 use tanist_spark::message::{self, Command, DriverDescription, Message, Resources};
-use tanist_spark::{Address, Dialect, Envelope, Frame};
+use tanist_spark::{Address, Dialect};
+use tanist_testkit::captured::{Captured, REGISTRATION};
 use tanist_testkit::{Spark, SparkWorker, SparkWorkerOptions, wait_for};
 
 use crate::line::{Line, listen};
@@ -16,18 +16,6 @@ use crate::world::{LOGGING, SLOWLY, program, programs};
 const APP: &str = "app-1";
 /// The pages of nobody.
 const UI_URL: &str = "http://127.0.0.1:1";
-
-/// What a driver of this release has registered with once; nobody listens there any more.
-fn registration(version: &str) -> Vec<u8> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/spark/tests/fixtures").join(version);
-    let name = "03-client-driver-to-master-OneWayMessage-RegisterApplication.hex";
-    let text = fs::read_to_string(fixtures.join(name)).unwrap();
-    let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let bytes: Vec<u8> =
-        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
-    let (Frame::OneWay { body }, _) = Frame::first(&bytes, bytes.len()).unwrap().unwrap() else { panic!("{text}") };
-    Envelope::open(&body).unwrap().payload.to_vec()
-}
 
 /// A program of the tests as a driver.
 fn driver(spark: &Spark, class: &str) -> DriverDescription {
@@ -131,7 +119,9 @@ fn a_worker_takes_every_order_about_executors_msg_02() {
     for spark in Spark::releases() {
         let mut told = Told::start(&spark);
         told.register();
-        let description = &ApplicationDescription::of(&registration(&spark.version)).unwrap();
+        // Nobody listens any more where this driver has.
+        let registration = Captured::of_release(&spark.version, REGISTRATION).unwrap();
+        let description = &ApplicationDescription::of(&registration.payload).unwrap();
         let (master, resources) = (&told.line.master.clone(), &gpus());
         let (app, executor, profile, cores, memory_mib) = (APP, 3, 0, 1, 512);
         told.tell(&ToWorker::LaunchExecutor {

@@ -3,28 +3,18 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tanist_spark::dialect::{Answer, DriverState, ExecutorState, ToDriver};
 use tanist_spark::uids::jar;
-use tanist_spark::{Address, Dialect, Envelope, Frame};
+use tanist_spark::{Address, Dialect};
 use tanist_testkit::Spark;
-
-/// Longest frame that was captured, and more.
-const LIMIT: usize = 64 * 1024;
+use tanist_testkit::captured::{Captured, REGISTRATION, SUBMISSION};
 
 /// A message that a program of this or a neighbouring release has sent; these have the same numbers.
 fn sent(release: &Spark, message: &str) -> Vec<u8> {
     let version = if release.version.starts_with('3') { "3.5.9" } else { "4.1.4" };
-    let path = format!("../crates/spark/tests/fixtures/{version}/{message}.hex");
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-    let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let digits: Vec<u8> = digits.chars().filter_map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
-    let bytes: Vec<u8> = digits.as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
-    match Frame::first(&bytes, LIMIT).unwrap().unwrap().0 {
-        Frame::Request { body, .. } | Frame::OneWay { body } => Envelope::open(&body).unwrap().payload.to_vec(),
-        other => panic!("{other:?}"),
-    }
+    Captured::of_release(version, message).unwrap().payload
 }
 
 /// The same message, had its class another number: the one behind its name.
@@ -51,7 +41,7 @@ fn a_release_is_told_the_same_by_the_numbers_in_its_jars() {
             let uids = jar::read(BufReader::new(File::open(core_jar(&release)).unwrap()), wanted).unwrap();
             Dialect::with(&unknown, &uids).unwrap()
         };
-        let registration = sent(&release, "03-client-driver-to-master-OneWayMessage-RegisterApplication");
+        let registration = sent(&release, REGISTRATION);
         let (known, found) = (Dialect::of(&registration).unwrap(), from_jar(&registration));
         let state = ExecutorState::Exited;
         for message in [
@@ -65,7 +55,7 @@ fn a_release_is_told_the_same_by_the_numbers_in_its_jars() {
             assert!(known.write(&message) == found.write(&message), "{version}: {message:?}");
         }
 
-        let request = sent(&release, "24-cluster-submitclient-to-master-RpcRequest-RequestSubmitDriver");
+        let request = sent(&release, SUBMISSION);
         let (known, found) = (Dialect::of(&request).unwrap(), from_jar(&request));
         let state = Some(DriverState::Running);
         for answer in [

@@ -6,23 +6,14 @@ use std::time::Duration;
 
 use tanist_spark::java::{self, Tree};
 use tanist_spark::{Envelope, Frame};
-use tanist_testkit::{Captured, Cluster, Shape};
+use tanist_testkit::captured::{Captured, KILL, QUESTION, REGISTRATION};
+use tanist_testkit::{Cluster, Shape};
 
 /// Longest frame that a master takes.
 pub(crate) const LIMIT: usize = 1 << 20;
 
 /// A master that is silent for so long never says anything.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
-
-const QUESTION: &str = "01-client-driver-to-master-RpcRequest-CheckExistence";
-pub(crate) const REGISTRATION: &str = "03-client-driver-to-master-OneWayMessage-RegisterApplication";
-pub(crate) const OPTIONS: &str = "19-opts-driver-to-master-OneWayMessage-RegisterApplication";
-pub(crate) const TARGETS: &str = "22-dyn-driver-to-master-RpcRequest-RequestExecutors";
-pub(crate) const KILL: &str = "23-dyn-driver-to-master-RpcRequest-KillExecutors";
-pub(crate) const SUBMISSION: &str = "24-cluster-submitclient-to-master-RpcRequest-RequestSubmitDriver";
-
-pub(crate) const UNREGISTRATION: &str = "07-client-driver-to-master-OneWayMessage-UnregisterApplication";
-pub(crate) const ACKNOWLEDGEMENT: &str = "39-failover-driver-to-master-OneWayMessage-MasterChangeAcknowledged";
 
 /// One master, which needs nobody to take applications.
 pub(crate) fn cluster() -> Cluster {
@@ -32,31 +23,13 @@ pub(crate) fn cluster() -> Cluster {
 }
 
 /// What Spark 4.1.4 has said.
-pub(crate) fn captured(name: &str) -> Vec<u8> {
-    Captured::read(name).unwrap().payload
+pub(crate) fn captured(name: &str) -> Captured {
+    Captured::read(name).unwrap()
 }
 
-/// The bytes with others in the place of some, which they must have.
-pub(crate) fn changed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(from.len()).rposition(|window| window == from).unwrap();
-    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
-}
-
-/// A text as it stands in an object stream.
-pub(crate) fn text(text: &str) -> Vec<u8> {
-    [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
-}
-
-/// The frame that brings a payload to the master, as a request or not.
-pub(crate) fn framed(payload: &[u8], is_request: bool) -> Vec<u8> {
-    framed_for("Master", payload, is_request)
-}
-
-fn framed_for(endpoint: &str, payload: &[u8], is_request: bool) -> Vec<u8> {
-    let envelope = Envelope { sender: None, receiver: None, endpoint: endpoint.to_owned(), payload };
-    let body = envelope.seal().unwrap().into();
-    let frame = if is_request { Frame::Request { id: 1, body } } else { Frame::OneWay { body } };
-    frame.to_bytes()
+/// The frame that brings it to the master.
+pub(crate) fn framed(message: &Captured) -> Vec<u8> {
+    message.frame(None, "Master", 1).unwrap().to_bytes()
 }
 
 /// A connection to a master.
@@ -97,7 +70,7 @@ impl Line {
 
     /// Asks whether there is a master.
     pub(crate) fn asks(&mut self) {
-        self.say(&framed_for("endpoint-verifier", &captured(QUESTION), true));
+        self.say(&captured(QUESTION).frame(None, "endpoint-verifier", 1).unwrap().to_bytes());
     }
 
     /// Whether its next question is answered with yes.
@@ -144,7 +117,7 @@ impl Driver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut driver = Self { line: Line::to(master), app: String::new(), port, _listener: listener };
-        driver.line.say(&framed(&Captured::read(REGISTRATION).unwrap().of(port, "").payload, false));
+        driver.line.say(&framed(&captured(REGISTRATION).of(port, "")));
         let registered = driver.hears("RegisteredApplication");
         let id = registered.root().unwrap().field("appId").unwrap();
         registered.text(id).unwrap().clone_into(&mut driver.app);
@@ -154,8 +127,7 @@ impl Driver {
 
     /// Says a captured message about this application.
     pub(crate) fn says_about(&mut self, name: &str, app: &str) {
-        let said = Captured::read(name).unwrap().of(self.port, app);
-        self.line.say(&framed(&said.payload, said.is_question));
+        self.line.say(&framed(&captured(name).of(self.port, app)));
     }
 
     /// Whether its next question is answered with yes.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crowd;
+#[path = "../../../crates/spark/tests/wire/damage.rs"]
+mod damage;
 mod driver;
 mod nonsense;
 mod streams;

@@ -1,11 +1,9 @@
 //! Who speaks another language, and sound messages that say what cannot be.
 
+use tanist_testkit::captured::{ACKNOWLEDGEMENT, KILL, ONE_EXECUTOR, OPTIONS, SUBMISSION, UNREGISTRATION};
 use tanist_testkit::{Node, wait_for};
 
-use crate::driver::{
-    ACKNOWLEDGEMENT, Driver, KILL, Line, OPTIONS, SILENCE, SUBMISSION, TARGETS, UNREGISTRATION, captured, changed,
-    cluster, framed,
-};
+use crate::driver::{Driver, Line, SILENCE, captured, cluster, framed};
 
 /// Waits for the one line that a stranger leaves in the log: a warning with these words.
 fn assert_told_once(master: &Node, before: usize, words: &str) {
@@ -81,9 +79,9 @@ fn absurd_numbers_are_refused_with_one_line_that_names_them() {
         (OPTIONS, amount(600), amount(-1), "ExecutorResourceRequest.amount is -1; allowed is 0 to 2147483647"),
         (OPTIONS, b"t\0\x0d--executor-id".to_vec(), arguments, "the object stream has too many objects and values"),
         (OPTIONS, port(40553), port(-1), "RpcAddress.port is -1; allowed is 0 to 65535"),
-        (TARGETS, profile(0), profile(-7), "ResourceProfile._id is -7; allowed is 0 to 2147483647"),
+        (ONE_EXECUTOR, profile(0), profile(-7), "ResourceProfile._id is -7; allowed is 0 to 2147483647"),
     ] {
-        is_closed_with(master, &framed(&changed(&captured(name), &from, &to), name.contains("RpcRequest")), words);
+        is_closed_with(master, &framed(&captured(name).replaced(&from, &to)), words);
     }
     assert!(beside.is_answered());
 }
@@ -96,7 +94,7 @@ fn nobody_speaks_for_the_application_of_another() {
     let before = master.said().lines().count();
     other.says_about(UNREGISTRATION, &one.app);
     other.says_about(ACKNOWLEDGEMENT, &one.app);
-    for question in [TARGETS, KILL] {
+    for question in [ONE_EXECUTOR, KILL] {
         other.says_about(question, &one.app);
         assert!(!other.is_told_yes());
     }

@@ -2,13 +2,14 @@
 
 use tanist_spark::Message;
 use tanist_spark::message;
-
-use crate::driver::{
-    ACKNOWLEDGEMENT, Driver, KILL, Line, OPTIONS, REGISTRATION, SUBMISSION, TARGETS, UNREGISTRATION, captured, cluster,
-    framed, text,
+use tanist_testkit::captured::{
+    ACKNOWLEDGEMENT, Captured, KILL, ONE_EXECUTOR, OPTIONS, REGISTRATION, SUBMISSION, UNREGISTRATION, text,
 };
 
-const ALL: [&str; 7] = [REGISTRATION, OPTIONS, TARGETS, KILL, SUBMISSION, UNREGISTRATION, ACKNOWLEDGEMENT];
+use crate::damage::{Numbers, mutant};
+use crate::driver::{Driver, Line, captured, cluster, framed};
+
+const ALL: [&str; 7] = [REGISTRATION, OPTIONS, ONE_EXECUTOR, KILL, SUBMISSION, UNREGISTRATION, ACKNOWLEDGEMENT];
 
 /// How many damaged ones are made of each.
 const MUTANTS: usize = 40;
@@ -18,44 +19,6 @@ const RANDOM: usize = 40;
 
 /// The beginning of an object stream.
 const START: &[u8] = &[0xAC, 0xED, 0, 5];
-
-/// The same numbers every time (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_be_bytes()[3]
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
-    }
-}
-
-/// A message with some of its bytes other ones, doubled or left out.
-fn damaged(original: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    for _ in 0..=numbers.below(4) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = numbers.below(bytes.len());
-        let part = at..(at + numbers.below(64)).min(bytes.len());
-        match numbers.below(3) {
-            0 => bytes[at] = numbers.byte(),
-            1 => drop(bytes.splice(at..at, bytes[part].to_vec())),
-            _ => drop(bytes.drain(part)),
-        }
-    }
-    bytes
-}
 
 /// A registration whose parts are itself.
 fn cyclic() -> Vec<u8> {
@@ -82,20 +45,20 @@ fn streams_that_are_built_to_hurt_are_refused_and_hurt_nobody() {
     let mut beside = Driver::served(&master.address);
     let mut numbers = Numbers(0x5EED_0006);
     let mut streams = vec![cyclic(), nested(100_000), START.to_vec(), Vec::new()];
-    for name in ALL {
-        let original = captured(name);
+    let originals = ALL.map(|name| captured(name).payload);
+    for original in &originals {
         streams.extend((0..original.len()).step_by(original.len() / 16).map(|end| original[..end].to_vec()));
-        streams.extend((0..MUTANTS).map(|_| damaged(&original, &mut numbers)));
+        streams.extend((0..MUTANTS).map(|_| mutant(original, &originals, &mut numbers)));
     }
     for _ in 0..RANDOM {
         let length = numbers.below(2_000);
-        let noise: Vec<u8> = (0..length).map(|_| numbers.byte()).collect();
+        let noise: Vec<u8> = (0..length).map(|_| u8::try_from(numbers.below(256)).unwrap()).collect();
         streams.push([START, &noise].concat());
     }
     // What is still a registration is an application like any other, wherever its driver is by now.
     streams.retain(|stream| !matches!(message::read(stream), Ok(Message::RegisterApplication(_))));
-    let frames = streams.iter().flat_map(|stream| [framed(stream, false), framed(stream, true)]);
-    let mut frames: Vec<Vec<u8>> = frames.collect();
+    let said = |payload: &Vec<u8>| [false, true].map(|is_question| Captured { payload: payload.clone(), is_question });
+    let mut frames: Vec<Vec<u8>> = streams.iter().flat_map(said).map(|message| framed(&message)).collect();
     // The same without an envelope around them.
     frames.extend(
         streams.iter().map(|stream| [&(stream.len() as u64 + 13).to_be_bytes()[..], &[9, 0, 0, 0, 0], stream].concat()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use tanist_spark::java::{self, Tree};
 use tanist_spark::{Address, Envelope, Frame};
-use tanist_testkit::Captured;
+use tanist_testkit::captured::{ACKNOWLEDGEMENT, Captured, QUESTION, REGISTRATION, UNREGISTRATION};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -38,10 +38,10 @@ impl Script {
     /// If the captured frames are not there.
     pub(crate) fn read() -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            question: Captured::read("01-client-driver-to-master-RpcRequest-CheckExistence")?,
-            registration: Captured::read("03-client-driver-to-master-OneWayMessage-RegisterApplication")?,
-            unregistration: Captured::read("07-client-driver-to-master-OneWayMessage-UnregisterApplication")?,
-            acknowledgement: Captured::read("39-failover-driver-to-master-OneWayMessage-MasterChangeAcknowledged")?,
+            question: Captured::read(QUESTION)?,
+            registration: Captured::read(REGISTRATION)?,
+            unregistration: Captured::read(UNREGISTRATION)?,
+            acknowledgement: Captured::read(ACKNOWLEDGEMENT)?,
         }))
     }
 }
@@ -142,9 +142,7 @@ impl Line {
     }
 
     async fn say(&mut self, own: &Address, endpoint: &str, message: &Captured) -> Result<()> {
-        let (sender, endpoint) = (Some(own.clone()), endpoint.to_owned());
-        let body = Envelope { sender, receiver: None, endpoint, payload: &message.payload }.seal()?.into();
-        let frame = if message.is_question { Frame::Request { id: 1, body } } else { Frame::OneWay { body } };
+        let frame = message.frame(Some(own.clone()), endpoint, 1)?;
         self.stream.write_all(&frame.to_bytes()).await.context("sending")
     }
 

@@ -8,23 +8,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tanist_spark::auth::{Auth, Channel};
 use tanist_spark::java::{self, Tree, Value};
 use tanist_spark::{Address, Envelope, Frame};
-use tanist_testkit::Captured;
+use tanist_testkit::captured::{ACKNOWLEDGEMENT, Captured, DRIVER_STATUS, QUESTION, REGISTRATION};
 
 use super::within;
 
 const LIMIT: usize = 1 << 20;
-
-/// Frames of Spark 4.1.4.
-pub(crate) const QUESTION: &str = "01-client-driver-to-master-RpcRequest-CheckExistence";
-pub(crate) const REGISTRATION: &str = "03-client-driver-to-master-OneWayMessage-RegisterApplication";
-pub(crate) const UNREGISTRATION: &str = "07-client-driver-to-master-OneWayMessage-UnregisterApplication";
-pub(crate) const DYNAMIC_REGISTRATION: &str = "20-dyn-driver-to-master-OneWayMessage-RegisterApplication";
-pub(crate) const EXECUTORS: &str = "21-dyn-driver-to-master-RpcRequest-RequestExecutors";
-pub(crate) const KILL: &str = "23-dyn-driver-to-master-RpcRequest-KillExecutors";
-pub(crate) const ACKNOWLEDGEMENT: &str = "39-failover-driver-to-master-OneWayMessage-MasterChangeAcknowledged";
-
-pub(crate) const SUBMISSION: &str = "24-cluster-submitclient-to-master-RpcRequest-RequestSubmitDriver";
-pub(crate) const DRIVER_STATUS: &str = "26-cluster-submitclient-to-master-RpcRequest-RequestDriverStatus";
 
 /// The driver that is asked for in [`DRIVER_STATUS`].
 pub(crate) const CAPTURED_DRIVER: &str = "driver-20261120120732-0000";
@@ -151,13 +139,8 @@ impl Line {
     }
 
     pub(super) async fn send(&mut self, endpoint: &str, message: &Captured) -> i64 {
-        let sender = Some(self.own.clone());
-        let envelope = Envelope { sender, receiver: None, endpoint: endpoint.to_owned(), payload: &message.payload };
-        let body = envelope.seal().unwrap().into();
         self.questions += 1;
-        let frame =
-            if message.is_question { Frame::Request { id: self.questions, body } } else { Frame::OneWay { body } };
-        self.secured.send(&frame).unwrap();
+        self.secured.send(&message.frame(Some(self.own.clone()), endpoint, self.questions).unwrap()).unwrap();
         self.flush().await;
         self.questions
     }

@@ -1,8 +1,8 @@
 //! A worker of Spark made of captured frames: it says what those of Spark have said, under its own port and id.
 
-use tanist_testkit::Captured;
+use tanist_testkit::captured::{Captured, QUESTION};
 
-use super::spark::{Driver, Heard, Line, QUESTION};
+use super::spark::{CAPTURED_DRIVER, Driver, Heard, Line};
 
 const REGISTRATION: &str = "10-client-worker-to-master-OneWayMessage-RegisterWorker";
 const HEARTBEAT: &str = "13-client-worker-to-master-OneWayMessage-Heartbeat";
@@ -17,7 +17,6 @@ const DRIVER_ENDED: &str = "30-cluster-worker-to-master-OneWayMessage-DriverStat
 const CAPTURED_ID: &str = "worker-20261120120402-127.0.0.1-46605";
 const CAPTURED_PORT: u32 = 46605;
 const CAPTURED_APP: &str = "app-20261120120407-0000";
-const CAPTURED_DRIVER: &str = "driver-20261120120732-0000";
 const CAPTURED_3_5: (&str, u32) = ("worker-20261120120207-127.0.0.1-40381", 40381);
 
 /// The process of a worker: whoever holds it holds its port.

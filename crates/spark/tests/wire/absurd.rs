@@ -2,17 +2,12 @@
 
 use tanist_spark::{Error, Message, message};
 
-use crate::captured::{frame, payload};
-
-fn sent(name: &str) -> Vec<u8> {
-    payload(&frame(&format!("4.1.4/{name}.hex"))).unwrap()
-}
+use crate::captured;
+use crate::said::sent;
 
 /// A captured message with something else in the place of some bytes, which it must have.
 fn changed(name: &str, from: &[u8], to: &[u8]) -> Result<Message, Error> {
-    let payload = sent(name);
-    let at = payload.windows(from.len()).rposition(|bytes| bytes == from).unwrap();
-    message::read(&[&payload[..at], to, &payload[at + from.len()..]].concat())
+    message::read(&captured::changed(&sent("4.1.4", name), from, to))
 }
 
 const REGISTRATION: &str = "19-opts-driver-to-master-OneWayMessage-RegisterApplication";
@@ -64,12 +59,8 @@ fn a_field_of_another_type_is_named_and_not_shown() {
     let name = b"t\0\x0fwireproto Pi \xc3\xa9";
     let error = changed(REGISTRATION, name, b"p").unwrap_err().to_string();
     assert_eq!(error, "ApplicationDescription.name is nothing; allowed is a string");
-    let registration = sent(REGISTRATION);
-    let field = b"mainClass";
-    let at = registration.windows(field.len()).position(|bytes| bytes == field).unwrap();
-    let mut renamed = registration.clone();
-    renamed[at] = b'M';
-    assert_eq!(message::read(&renamed).unwrap_err().to_string(), "Command.mainClass is nothing; allowed is a string");
+    let error = changed(REGISTRATION, b"mainClass", b"MainClass").unwrap_err().to_string();
+    assert_eq!(error, "Command.mainClass is nothing; allowed is a string");
 }
 
 /// A captured message with more contents behind one of its strings, which stands in a list.

@@ -47,6 +47,28 @@ pub(crate) fn payload(bytes: &[u8]) -> Option<Vec<u8>> {
     payload.starts_with(&[0xAC, 0xED]).then_some(payload)
 }
 
+/// The object streams that classes of one version have written, by the names in their file.
+pub(crate) struct Written(pub(crate) Vec<(String, Vec<u8>)>);
+
+impl Written {
+    pub(crate) fn read(version: &str, file: &str) -> Self {
+        let text = fs::read_to_string(folder().join(version).join(file)).unwrap();
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        Self(pairs.map(|(name, hex)| (name.to_owned(), unhex(hex))).collect())
+    }
+
+    pub(crate) fn payload(&self, name: &str) -> &[u8] {
+        let (_, payload) = self.0.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name}"));
+        payload
+    }
+}
+
+/// The same with something else in the place of some bytes, which it must have.
+pub(crate) fn changed(payload: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = payload.windows(from.len()).rposition(|bytes| bytes == from).unwrap();
+    [&payload[..at], to, &payload[at + from.len()..]].concat()
+}
+
 fn address(json: &Json) -> Option<Address> {
     let host = json.get(0)?.as_str()?.to_owned();
     Some(Address { host, port: u16::try_from(json.get(1)?.as_u64()?).unwrap() })
@@ -98,9 +120,8 @@ fn every_captured_object_is_read_as_spark_means_it() {
 fn every_collection_of_both_scalas_is_read() {
     let mut collections = 0;
     for version in ["3.5.9", "4.1.4"] {
-        let text = fs::read_to_string(folder().join(version).join("collections.txt")).unwrap();
-        for (name, hex) in text.lines().filter_map(|line| line.split_once(' ')) {
-            let tree = java::read(&unhex(hex)).unwrap_or_else(|error| panic!("{version} {name}: {error}"));
+        for (name, payload) in Written::read(version, "collections.txt").0 {
+            let tree = java::read(&payload).unwrap_or_else(|error| panic!("{version} {name}: {error}"));
             assert!(tree.root().is_some(), "{version} {name}");
             collections += 1;
         }
@@ -111,9 +132,7 @@ fn every_collection_of_both_scalas_is_read() {
 /// The one class that describes fields and does not write them.
 #[test]
 fn a_list_buffer_of_scala_2_12_has_only_its_elements() {
-    let text = fs::read_to_string(folder().join("3.5.9/collections.txt")).unwrap();
-    let hex = text.lines().find_map(|line| line.strip_prefix("seq3.listbuffer ")).unwrap();
-    let tree = java::read(&unhex(hex)).unwrap();
+    let tree = java::read(Written::read("3.5.9", "collections.txt").payload("seq3.listbuffer")).unwrap();
     let root = tree.root().unwrap();
     assert_eq!(root.class(), "scala.collection.mutable.ListBuffer");
     let part = root.parts().last().unwrap();

@@ -3,6 +3,7 @@
 
 mod absurd;
 mod captured;
+mod damage;
 mod foreign;
 mod messages;
 mod mutants;

@@ -1,16 +1,8 @@
 //! What Spark has written, read and written again: byte for byte the same.
 
-use std::fs;
-
 use tanist_spark::java;
 
-use crate::captured::{all, folder, payload, unhex};
-
-/// Object streams by name: of the files of one version.
-pub(crate) fn listed(version: &str, file: &str) -> Vec<(String, Vec<u8>)> {
-    let text = fs::read_to_string(folder().join(version).join(file)).unwrap();
-    text.lines().filter_map(|line| line.split_once(' ')).map(|(name, hex)| (name.to_owned(), unhex(hex))).collect()
-}
+use crate::captured::{Written, all, payload};
 
 fn assert_rewritten(name: &str, payload: &[u8]) {
     let tree = java::read(payload).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -31,7 +23,7 @@ fn every_object_spark_has_serialized_is_written_as_java_does() {
     for version in ["3.5.9", "4.1.4"] {
         let mut written = 0;
         for file in ["payloads-by-spark.txt", "payloads-compact.txt", "payloads-of-workers.txt", "collections.txt"] {
-            for (name, payload) in listed(version, file) {
+            for (name, payload) in Written::read(version, file).0 {
                 if payload.starts_with(&[0xAC, 0xED]) {
                     assert_rewritten(&format!("{version} {file} {name}"), &payload);
                     written += 1;

@@ -5,8 +5,7 @@ use tanist_spark::dialect::{Answer, Dialect, DriverState, DriverWorker, Executor
 use tanist_spark::uids::Uids;
 use tanist_spark::{Address, Error, java};
 
-use crate::captured::{frame, payload};
-use crate::rewritten::listed;
+use crate::captured::{Written, changed, frame, payload};
 use crate::shown::lines;
 
 pub(crate) const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];
@@ -24,12 +23,9 @@ pub(crate) fn registration(version: &str) -> Vec<u8> {
     sent(version, "03-client-driver-to-master-OneWayMessage-RegisterApplication")
 }
 
-/// The object streams of one file by name.
-pub(crate) struct Written(pub(crate) Vec<(String, Vec<u8>)>);
-
 impl Written {
     pub(crate) fn check(&self, name: &str, written: &[u8]) {
-        let (_, expected) = self.0.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name}"));
+        let expected = self.payload(name);
         let shown = |bytes: &[u8]| lines(&java::read(bytes).unwrap()).join("\n");
         assert!(written == expected, "{name}: {}\nand not {}", shown(written), shown(expected));
     }
@@ -43,7 +39,7 @@ fn update(state: ExecutorState) -> ToDriver<'static> {
 #[test]
 fn messages_without_states_are_those_of_spark() {
     for version in VERSIONS {
-        let spark = Written(listed(version, "payloads-by-spark.txt"));
+        let spark = Written::read(version, "payloads-by-spark.txt");
         let dialect = Dialect::of(&registration(version)).unwrap();
         let told = |name: &str, message: &ToDriver<'_>| spark.check(name, &dialect.write(message));
         told("RegisteredApplication", &ToDriver::Registered { app: "app-20260101000000-0000", master: &master() });
@@ -84,7 +80,7 @@ fn messages_without_states_are_those_of_spark() {
 #[test]
 fn messages_with_states_are_the_short_form_that_drivers_take() {
     for version in VERSIONS {
-        let compact = Written(listed(version, "payloads-compact.txt"));
+        let compact = Written::read(version, "payloads-compact.txt");
         let dialect = Dialect::of(&registration(version)).unwrap();
         for (name, state) in [
             ("LAUNCHING", ExecutorState::Launching),
@@ -161,12 +157,8 @@ fn an_exception_is_a_throwable_with_a_message() {
 
 #[test]
 fn a_family_is_known_by_the_numbers_of_two_classes() {
-    let profile_of = |uid: u64| {
-        let known = 0xdd0e_5369_1f01_92fc_u64.to_be_bytes();
-        let payload = registration("4.1.4");
-        let at = payload.windows(8).position(|bytes| bytes == known).unwrap();
-        [&payload[..at], &uid.to_be_bytes(), &payload[at + 8..]].concat()
-    };
+    let profile_of =
+        |uid: u64| changed(&registration("4.1.4"), &0xdd0e_5369_1f01_92fc_u64.to_be_bytes(), &uid.to_be_bytes());
     let family = |payload: &[u8]| Dialect::of(payload).map(|dialect| dialect.family());
     assert_eq!(family(&registration("3.5.9")), Ok(Family::Spark3));
     assert_eq!(family(&registration("4.1.4")), Ok(Family::Spark4_1));
@@ -179,10 +171,9 @@ fn a_family_is_known_by_the_numbers_of_two_classes() {
 #[test]
 fn a_build_that_is_not_known_is_told_the_same_once_its_numbers_are() {
     for (version, uid) in [("3.5.9", 0xb3bd_8dd3_0609_1fef_u64), ("4.1.4", 0x123d_8ca9_6b2c_1b0c)] {
-        let mut payload = registration(version);
-        let known = Dialect::of(&payload).unwrap();
-        let at = payload.windows(8).position(|bytes| bytes == uid.to_be_bytes()).unwrap();
-        payload[at] ^= 0xFF;
+        let registration = registration(version);
+        let known = Dialect::of(&registration).unwrap();
+        let payload = changed(&registration, &uid.to_be_bytes(), &(!uid).to_be_bytes());
         let error = Dialect::of(&payload).unwrap_err().to_string();
         assert!(error.contains("RegisterApplication") && error.contains("not known"), "{error}");
 
@@ -222,14 +213,11 @@ fn a_known_build_wants_no_numbers_and_others_are_no_dialect() {
 
 #[test]
 fn a_registration_must_hold_a_reference_like_sparks() {
-    let changed = |from: &[u8], to: &[u8]| {
-        let payload = registration("4.1.4");
-        let at = payload.windows(from.len()).position(|bytes| bytes == from).unwrap();
-        Dialect::of(&[&payload[..at], to, &payload[at + from.len()..]].concat()).unwrap_err().to_string()
-    };
+    let refusal =
+        |from: &[u8], to: &[u8]| Dialect::of(&changed(&registration("4.1.4"), from, to)).unwrap_err().to_string();
     let told = "RegisterApplication.driver is no reference to an endpoint, or too long a one; allowed is an RpcEndpointRef of at most 8 KiB";
-    assert_eq!(changed(b"endpointAddress", b"endpointAnother"), told);
+    assert_eq!(refusal(b"endpointAddress", b"endpointAnother"), told);
     // What is behind the reference was 20 bytes long.
     let long = [&b"t\x27\x10"[..], &b"x".repeat(10_000)].concat();
-    assert_eq!(changed(b"t\0\x14spark.rpc.askTimeout", &long), told);
+    assert_eq!(refusal(b"t\0\x14spark.rpc.askTimeout", &long), told);
 }

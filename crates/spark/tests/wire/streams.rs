@@ -11,7 +11,7 @@ fn stream(parts: &[&[u8]]) -> Vec<u8> {
     [START, &parts.concat()].concat()
 }
 
-fn utf(text: &str) -> Vec<u8> {
+pub(crate) fn utf(text: &str) -> Vec<u8> {
     [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
 }
 

@@ -7,9 +7,10 @@ use tanist_spark::message::{self, DriverDescription, ExecutorOnWorker, Message, 
 use tanist_spark::uids::Uids;
 use tanist_spark::{Address, Error, java};
 
-use crate::rewritten::listed;
-use crate::said::{VERSIONS, Written, master, registration, sent};
+use crate::captured::{Written, changed};
+use crate::said::{VERSIONS, master, registration, sent};
 use crate::shown::lines;
+use crate::streams::utf;
 
 /// Of the captured messages of each version: the time at which worker and application came, and the port of the worker;
 /// and of those about a driver.
@@ -118,10 +119,9 @@ fn what_a_worker_runs_is_read_from_both_versions() {
     let two = || executor("app-2", 0, 0, 1, 512, ExecutorState::Exited);
     let (worker, drivers) = ("worker-1".to_owned(), ["driver-1".to_owned(), "driver-2".to_owned()]);
     for version in VERSIONS {
-        let written = listed(version, "payloads-of-workers.txt");
+        let written = Written::read(version, "payloads-of-workers.txt");
         let read = |name: &str| {
-            let (_, payload) = written.iter().find(|(known, _)| known == name).unwrap();
-            message::read(payload).unwrap_or_else(|error| panic!("{version} {name}: {error}"))
+            message::read(written.payload(name)).unwrap_or_else(|error| panic!("{version} {name}: {error}"))
         };
         let worker = worker.clone();
         assert_eq!(
@@ -148,17 +148,14 @@ fn what_a_worker_runs_is_read_from_both_versions() {
 #[test]
 fn why_a_driver_could_not_be_run_is_read_as_java_shows_it() {
     for version in VERSIONS {
-        let written = listed(version, "payloads-of-workers.txt");
+        let written = Written::read(version, "payloads-of-workers.txt");
         for (name, wanted_state, wanted) in [
             ("error", DriverState::Error, "java.io.IOException: no such jar"),
             ("caused", DriverState::Failed, "java.lang.RuntimeException: java.io.IOException: no such jar"),
             ("silent", DriverState::Error, "java.lang.NullPointerException"),
         ] {
-            let (_, payload) =
-                written.iter().find(|(known, _)| *known == format!("DriverStateChanged.{name}")).unwrap();
-            let Message::DriverStateChanged { driver, state, exception } = message::read(payload).unwrap() else {
-                panic!()
-            };
+            let read = message::read(written.payload(&format!("DriverStateChanged.{name}"))).unwrap();
+            let Message::DriverStateChanged { driver, state, exception } = read else { panic!() };
             assert_eq!((driver.as_str(), state, exception.as_deref()), ("driver-1", wanted_state, Some(wanted)));
         }
     }
@@ -166,12 +163,8 @@ fn why_a_driver_could_not_be_run_is_read_as_java_shows_it() {
 
 #[test]
 fn a_workers_family_is_known_by_the_numbers_of_two_classes() {
-    let reference_of = |uid: u64| {
-        let known = 0xabdf_2be7_8a22_e2ee_u64.to_be_bytes();
-        let payload = worker("4.1.4");
-        let at = payload.windows(8).position(|bytes| bytes == known).unwrap();
-        [&payload[..at], &uid.to_be_bytes(), &payload[at + 8..]].concat()
-    };
+    let reference_of =
+        |uid: u64| changed(&worker("4.1.4"), &0xabdf_2be7_8a22_e2ee_u64.to_be_bytes(), &uid.to_be_bytes());
     let shown = |payload: &[u8]| Dialect::of(payload).map(|dialect| (dialect.family(), dialect.scala()));
     assert_eq!(shown(&worker("3.5.9")), Ok((Family::Spark3, Scala::V2_12)));
     assert_eq!(shown(&worker("4.1.4")), Ok((Family::Spark4_1To4_3, Scala::V2_13)));
@@ -183,10 +176,9 @@ fn a_workers_family_is_known_by_the_numbers_of_two_classes() {
 #[test]
 fn a_worker_of_a_build_that_is_not_known_needs_its_numbers() {
     for (version, uid) in [("3.5.9", 0x207b_f9e0_df01_427f_u64), ("4.1.4", 0x2ad2_f845_9b44_4977)] {
-        let mut payload = worker(version);
-        let known = Dialect::of(&payload).unwrap();
-        let at = payload.windows(8).position(|bytes| bytes == uid.to_be_bytes()).unwrap();
-        payload[at] ^= 0xFF;
+        let worker = worker(version);
+        let known = Dialect::of(&worker).unwrap();
+        let payload = changed(&worker, &uid.to_be_bytes(), &(!uid).to_be_bytes());
         let error = Dialect::of(&payload).unwrap_err().to_string();
         assert!(error.contains("RegisterWorker") && error.contains("not known"), "{error}");
         let wanted = Dialect::wanted(&payload).unwrap();
@@ -203,7 +195,7 @@ fn a_worker_of_a_build_that_is_not_known_needs_its_numbers() {
 #[test]
 fn orders_are_those_of_spark() {
     for version in VERSIONS {
-        let spark = Written(listed(version, "payloads-by-spark.txt"));
+        let spark = Written::read(version, "payloads-by-spark.txt");
         let dialect = Dialect::of(&worker(version)).unwrap();
         let ordered = |name: &str, order: &ToWorker<'_>| spark.check(name, &dialect.order(order));
         let master = &master();
@@ -212,7 +204,7 @@ fn orders_are_those_of_spark() {
         ordered("ReconnectWorker", &ToWorker::Reconnect { master });
         ordered("MasterChanged", &ToWorker::MasterChanged { master, ui_url: "http://127.0.0.1:8080" });
         ordered("KillDriver", &ToWorker::KillDriver { driver: "driver-1" });
-        let spark = Written(listed(version, "payloads-of-workers.txt"));
+        let spark = Written::read(version, "payloads-of-workers.txt");
         spark.check("DecommissionWorker", &dialect.order(&ToWorker::Decommission));
     }
 }
@@ -267,7 +259,7 @@ fn a_driver_to_be_launched_is_the_one_that_was_submitted() {
         let with_gpus = launched(&driver, &gpus());
         assert_eq!(read_back(&with_gpus), *driver);
         assert_types_are_those_of_spark(&captured, &with_gpus);
-        let information = java::read(&listed(version, "payloads-of-workers.txt").pop().unwrap().1).unwrap();
+        let information = java::read(&Written::read(version, "payloads-of-workers.txt").0.pop().unwrap().1).unwrap();
         let tree = java::read(&with_gpus).unwrap();
         let class = "org.apache.spark.resource.ResourceInformation";
         assert_eq!(tree.class_named(class).unwrap().uid, information.class_named(class).unwrap().uid);
@@ -276,12 +268,7 @@ fn a_driver_to_be_launched_is_the_one_that_was_submitted() {
 
 /// The driver of a `LaunchDriver`, read as the request that it began with.
 fn read_back(launch: &[u8]) -> DriverDescription {
-    let renamed = |from: &str, to: &str, bytes: &[u8]| {
-        let from = [&u16::try_from(from.len()).unwrap().to_be_bytes()[..], from.as_bytes()].concat();
-        let to = [&u16::try_from(to.len()).unwrap().to_be_bytes()[..], to.as_bytes()].concat();
-        let at = bytes.windows(from.len()).position(|found| found == from).unwrap();
-        [&bytes[..at], &to, &bytes[at + from.len()..]].concat()
-    };
+    let renamed = |from: &str, to: &str, bytes: &[u8]| changed(bytes, &utf(from), &utf(to));
     let prefix = "org.apache.spark.deploy.DeployMessages$";
     let request = renamed(&format!("{prefix}LaunchDriver"), &format!("{prefix}RequestSubmitDriver"), launch);
     let request = renamed("driverDesc", "driverDescription", &request);
@@ -312,10 +299,7 @@ fn only_a_registration_describes_an_application() {
     for payload in [worker("4.1.4"), java::boolean(true), b"GET /".to_vec()] {
         assert!(ApplicationDescription::of(&payload).is_err());
     }
-    let mut none = registration("4.1.4");
-    let name = b"appDescription";
-    let at = none.windows(name.len()).position(|bytes| bytes == name).unwrap();
-    none[at] = b'A';
+    let none = changed(&registration("4.1.4"), b"appDescription", b"AppDescription");
     let error = ApplicationDescription::of(&none).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -325,23 +309,17 @@ fn only_a_registration_describes_an_application() {
 
 #[test]
 fn absurd_numbers_of_a_worker_are_named_with_what_is_allowed() {
-    let changed = |version: &str, from: &[u8], to: &[u8]| {
-        let payload = worker(version);
-        let at = payload.windows(from.len()).position(|bytes| bytes == from).unwrap();
-        message::read(&[&payload[..at], to, &payload[at + from.len()..]].concat()).unwrap_err().to_string()
-    };
+    let refusal =
+        |payload: &[u8], from: &[u8], to: &[u8]| message::read(&changed(payload, from, to)).unwrap_err().to_string();
     let numbers = |cores: i32, memory: i32, port: i32| [cores, memory, port].map(i32::to_be_bytes).concat();
     for Captured { version, port, .. } in CAPTURED {
         let told = numbers(2, 2048, port.into());
-        let read = |cores, memory, port| changed(version, &told, &numbers(cores, memory, port));
+        let read = |cores, memory, port| refusal(&worker(version), &told, &numbers(cores, memory, port));
         assert_eq!(read(-1, 1, 1), "RegisterWorker.cores is -1; allowed is 0 to 2147483647");
         assert_eq!(read(1, i32::MIN, 1), "RegisterWorker.memory is -2147483648; allowed is 0 to 2147483647");
         assert_eq!(read(1, 1, 65_536), "RegisterWorker.port is 65536; allowed is 0 to 65535");
     }
-    let mut state = sent("4.1.4", "15-client-worker-to-master-RpcRequest-ExecutorStateChanged");
-    let number = [0, 0, 0, 1, b'p'];
-    let at = state.windows(5).rposition(|bytes| bytes == number).unwrap();
-    state[at + 3] = 7;
-    let error = message::read(&state).unwrap_err().to_string();
+    let state = sent("4.1.4", "15-client-worker-to-master-RpcRequest-ExecutorStateChanged");
+    let error = refusal(&state, &[0, 0, 0, 1, b'p'], &[0, 0, 0, 7, b'p']);
     assert_eq!(error, "ExecutorStateChanged.state is 7; allowed is an ExecutorState, 0 to 6");
 }
