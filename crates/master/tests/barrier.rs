@@ -19,9 +19,7 @@ async fn round_trip(worker: &mut WorkerSession) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_before_its_own_commit_but_heartbeat_answers_do() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let registration = WorkerSession::knowing(&node.address, registration("w1", 9)).await;
     node.engine.set(Mode::Held);
     let before = node.engine.attempts();
@@ -52,9 +50,7 @@ async fn nothing_leaves_before_its_own_commit_but_heartbeat_answers_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_in_during_a_commit_shares_the_next_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     node.engine.set(Mode::Held);
     let before = node.engine.attempts();
     let mut submitted: Vec<_> = (0..500).map(|_| Box::pin(node.handle().request(submission()))).collect();
@@ -119,9 +115,7 @@ async fn after_a_refusal_nothing_of_the_term_ever_leaves_and_the_node_stands_aga
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_view_shows_nothing_that_is_not_durable() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     node.sees("the leader's view", |view| view.role.leads().then_some(())).await;
     node.engine.set(Mode::Held);
     let before = node.engine.attempts();

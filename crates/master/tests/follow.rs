@@ -112,9 +112,7 @@ async fn another_master_at_the_leaders_address_is_not_the_leader() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_whose_leaders_need_no_help_to_be_gone_is_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     second.does("waits: m1 leads in term 0.1").await;
     heard(&second).await;
@@ -125,9 +123,7 @@ async fn a_store_whose_leaders_need_no_help_to_be_gone_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_hears_a_beat_at_once_at_every_change_and_again_and_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let request = v1::FollowRequest { master_id: "m2".to_owned() };
     let mut beats = node.ha().follow(request).await.unwrap().into_inner();
     let mut beat = async || within("a beat", beats.message()).await.unwrap().unwrap();

@@ -74,9 +74,7 @@ async fn without_a_store_everything_else_is_told_and_why_the_rest_is_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_names_who_has_not_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let port = WorkerPort::open("w1").await;
     let worker = WorkerSession::registered(&first.address, registration("w1", port.port)).await;
     let mut app = AppSession::register(&first.address, application("token-1")).await;
@@ -100,9 +98,7 @@ async fn a_recovery_names_who_has_not_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_has_bounds_and_a_store_without_it_says_so() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let pause = |by: &str, why: &str, for_ms| v1::PauseFailoverRequest { by: by.into(), why: why.into(), for_ms };
     for (request, problem) in [
         (pause(&"x".repeat(257), "", 1_000), "by: 257 bytes are too long; at most 256 bytes are allowed"),
@@ -188,9 +184,7 @@ async fn files_of_this_host_that_cannot_be_used_end_the_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_with_commits_is_counted() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let commits = node.count("commits").await;
     node.submit().await;
     assert!(node.count("commits").await > commits);

@@ -34,9 +34,7 @@ fn documented(start: &str) -> BTreeMap<String, Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_operation_of_the_rest_server_answers_with_a_documented_status() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let documented = documented("/v1/submissions");
     let operations: Vec<&str> = documented.keys().map(String::as_str).collect();
     let all = [

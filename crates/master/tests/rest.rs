@@ -75,17 +75,13 @@ async fn state(rest: &str, driver: &DriverId) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_answers_as_the_original_does_t_rs_10_t_rs_11_t_rs_12_t_rs_13_t_pr_08() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     exchange(&node.rest, "leader", &mut Vec::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_past_its_deadline_is_not_ready_re_16() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let ready = async || get(&node.rest, "/v1/submissions/readyz").await.unwrap().status;
     assert_eq!(ready().await, 200);
     // The deadline lies behind, and the loop may not have seen it yet.
@@ -100,9 +96,7 @@ async fn a_leader_past_its_deadline_is_not_ready_re_16() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_sends_clients_on_to_the_next_master_t_rs_14_ss_04() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, _first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     let mut leadership = second.handle().leadership();
     within("the leader's name", leadership.wait_for(|now| now.leader.is_some())).await.unwrap();
@@ -111,9 +105,7 @@ async fn a_standby_sends_clients_on_to_the_next_master_t_rs_14_ss_04() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_runs_is_killed_and_tells_why_t_rs_05_t_rs_06_t_rs_07_t_rs_08() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let mut worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
     let created = create(&node.rest, &submission()).await;
     let WorkerCommand::LaunchDriver { driver, attempt, .. } = worker.ordered().await else { panic!("no launch") };
@@ -136,9 +128,7 @@ async fn a_driver_runs_is_killed_and_tells_why_t_rs_05_t_rs_06_t_rs_07_t_rs_08()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_is_killed_and_the_other_runs_on_t_rs_09() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let _worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
     let running = create(&node.rest, &submission()).await;
     let mut large = submission();
@@ -154,9 +144,7 @@ async fn one_of_two_is_killed_and_the_other_runs_on_t_rs_09() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_while_nobody_leads_waits_for_the_next_leader() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     let mut leadership = second.handle().leadership();
     within("the leader's name", leadership.wait_for(|now| now.leader.is_some())).await.unwrap();
@@ -170,9 +158,7 @@ async fn a_submission_while_nobody_leads_waits_for_the_next_leader() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_told_what_is_wrong_and_change_nothing_t_rs_16() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let good = submission().to_string();
     let half = &good[..good.len() / 2];
     let renamed = good.replace("\"action\"", "\"acton\"");
@@ -199,9 +185,7 @@ async fn bad_requests_are_told_what_is_wrong_and_change_nothing_t_rs_16() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_no_driver_can_have_are_unknown_ones() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     for (path, id) in
         [("..", ".."), ("%2e%2e%2fetc", "../etc"), ("a%20b", "a b"), ("%00", "\u{0}"), ("%ff", "\u{fffd}")]
     {
@@ -215,9 +199,7 @@ async fn ids_that_no_driver_can_have_are_unknown_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_and_options_are_answered_and_web_pages_are_not() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let get = ask(&node.rest, "GET /v1/submissions/status/driver-nope", "", b"").await;
     let head = ask(&node.rest, "HEAD /v1/submissions/status/driver-nope", "", b"").await;
     assert_eq!((head.body.as_str(), head.header("Content-Length")), ("", get.header("Content-Length")));
@@ -231,9 +213,7 @@ async fn head_and_options_are_answered_and_web_pages_are_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_spark_submit_sends_on_the_wire_is_taken_ss_07_ss_08() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let body = submission().to_string();
     let java = "User-Agent: Java/17.0.15\r\nAccept: text/html, image/gif, image/jpeg, */*; q=0.2\r\n";
     let request = format!(

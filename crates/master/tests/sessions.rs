@@ -55,9 +55,7 @@ async fn a_worker_registers_gets_a_driver_and_an_executor_and_its_reports_are_ac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_does_not_read_is_disconnected_and_others_are_served() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let mut good = WorkerSession::registered(&node.address, registration("good", 9)).await;
     let narrow = Endpoint::from_shared(format!("http://{}", node.address)).unwrap();
     let narrow = narrow.initial_stream_window_size(65_535).connect_lazy();
@@ -82,9 +80,7 @@ async fn a_receiver_that_does_not_read_is_disconnected_and_others_are_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_messages_end_their_session_with_the_name_of_the_field() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let mut good = WorkerSession::registered(&node.address, registration("good", 9)).await;
 
     let first_is_no_registration = WorkerSession::connect(node.channel()).await;
@@ -143,9 +139,7 @@ async fn submissions_that_are_too_large_are_refused_with_size_and_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_that_cannot_be_stored_is_refused_before_it_is_believed() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let mut wanted = application("token-1");
     let command = Command {
         program: Program::Executable("/bin/true".to_owned()),
@@ -163,9 +157,7 @@ async fn an_application_that_cannot_be_stored_is_refused_before_it_is_believed()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_names_the_leader_to_everybody() {
-    let directory = tempfile::tempdir().unwrap();
-    let leader = Node::start(directory.path(), "m1").await;
-    leader.alive().await;
+    let (directory, leader) = Node::leading().await;
     let standby = Node::start(directory.path(), "m2").await;
     let mut leadership = standby.handle().leadership();
     within("the leader's name", leadership.wait_for(|found| found.leader.is_some())).await.unwrap();
@@ -193,9 +185,7 @@ async fn a_standby_names_the_leader_to_everybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_endpoint_refuses_is_lost_at_once_when_its_session_breaks() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let port = WorkerPort::open("w1").await;
     let alive = WorkerSession::registered(&node.address, registration("w1", port.port)).await;
     let other_port = WorkerPort::open("somebody-else").await;
@@ -216,9 +206,7 @@ async fn a_worker_whose_endpoint_refuses_is_lost_at_once_when_its_session_breaks
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_ends_by_its_own_word() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let mut app = AppSession::register(&node.address, application("token-1")).await;
     let id = app.registered().await;
     app.say(AppToMaster::Heartbeat).await;

@@ -45,9 +45,7 @@ const RUNNING: i32 = 1;
 const EXITED: i32 = 5;
 
 async fn node() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (directory, node) = Node::leading().await;
     (directory, node)
 }
 
@@ -237,9 +235,7 @@ async fn the_end_of_a_driver_ends_its_application() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_is_submitted_by_sparks_own_protocol_dr_01() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (directory, node) = Node::leading().await;
     let standby = Node::start(directory.path(), "m2").await;
     let mut worker = worker(&node).await;
     let client = Driver::start().await;
@@ -285,9 +281,7 @@ async fn another_driver_at_the_same_port_inherits_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_successor_calls_the_driver_and_a_standby_keeps_silent_t_rc_03() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (directory, node) = Node::leading().await;
     let standby = Node::start(directory.path(), "m2").await;
     let driver = Driver::start().await;
     let mut held = driver.connect(&standby.address).await;
@@ -309,9 +303,7 @@ async fn a_successor_calls_the_driver_and_a_standby_keeps_silent_t_rc_03() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_becomes_the_leader_takes_who_waits() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (directory, node) = Node::leading().await;
     let standby = Node::start(directory.path(), "m2").await;
     let driver = Driver::start().await;
     let mut line = driver.connect(&standby.address).await;

@@ -12,13 +12,6 @@ use support::peers::{WorkerSession, registration};
 use support::spark::{Driver, Line};
 use support::{Node, within};
 
-async fn node() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
-    (directory, node)
-}
-
 async fn registered(driver: &Driver, node: &Node) -> (Line, String) {
     let mut line = driver.connect(&node.address).await;
     line.registers(REGISTRATION).await;
@@ -34,7 +27,7 @@ async fn kill(node: &Node, app: &str) {
 
 #[tokio::test]
 async fn what_was_said_last_leaves_before_a_master_that_is_stopped_ends() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let mut lines = Vec::new();
     let mut drivers = Vec::new();
     for _ in 0..20 {
@@ -56,7 +49,7 @@ async fn what_was_said_last_leaves_before_a_master_that_is_stopped_ends() {
 /// A driver that stands still is waited for, but not for an application that is no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_ends_with_the_application_that_it_is_about() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let driver = Driver::start().await;
     let (line, app) = registered(&driver, &node).await;
     drop(line);
@@ -70,7 +63,7 @@ async fn a_call_ends_with_the_application_that_it_is_about() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_is_ended_by_sparks_own_protocol_dr_04() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let client = Driver::start().await;
     let mut line = client.connect(&node.address).await;
     // One that waits for a place ends at once.

@@ -23,13 +23,6 @@ const NOBODY: &str = "app-of-nobody";
 /// Drivers that no master knows.
 const NO_DRIVERS: [&str; 2] = ["driver-x", "driver-y"];
 
-async fn node() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
-    (directory, node)
-}
-
 /// A worker that runs nothing any more.
 async fn joined(worker: &Worker, node: &Node) -> WorkerLine {
     let mut line = worker.registers(&node.address).await;
@@ -88,7 +81,7 @@ async fn ended(node: &Node, id: &DriverId) -> (DriverState, Option<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_taken_and_what_nobody_knows_ends_wr_07_wr_13() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let mut line = worker.registers(&node.address).await;
     line.is_greeted(NOBODY, 0, NO_DRIVERS).await;
@@ -106,7 +99,7 @@ async fn a_worker_is_taken_and_what_nobody_knows_ends_wr_07_wr_13() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_runs_there_and_outlives_a_broken_connection_ex_01_hb_03() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let mut line = joined(&worker, &node).await;
     let client = Driver::start().await;
@@ -131,7 +124,7 @@ async fn an_executor_runs_there_and_outlives_a_broken_connection_ex_01_hb_03() {
 /// What is commanded while a worker is about to say what it runs would be missing in that: nothing is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_registers_again_says_again_what_it_runs_wr_09() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let mut line = joined(&worker, &node).await;
     line.registers_again(&worker).await;
@@ -178,7 +171,7 @@ async fn a_new_leader_calls_it_and_doubles_nothing_rc_07_rc_08() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_cannot_run_is_refused_in_its_place() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let mut line = worker.registers_as_3_5(&node.address).await;
     line.is_greeted(NOBODY, 0, NO_DRIVERS).await;
@@ -197,7 +190,7 @@ async fn what_it_cannot_run_is_refused_in_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_worker_of_one_id_is_refused_and_the_first_one_stays_wr_09() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let mut line = joined(&worker, &node).await;
     let other = Worker::named(&worker.id).await;
@@ -230,7 +223,7 @@ async fn a_worker_that_waits_at_a_standby_is_called_there_and_nowhere_else_rc_02
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_connections_of_a_worker_the_later_one_counts_wr_09() {
-    let (_directory, node) = node().await;
+    let (_directory, node) = Node::leading().await;
     let worker = Worker::start().await;
     let line = joined(&worker, &node).await;
     let id = submitted(&node, main_class(None)).await;

@@ -111,9 +111,7 @@ const NOTHING_WITHIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_leader_announces_itself_to_nobody() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     // It takes connections and drops them: who announces something tries again.
     let endpoint = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = endpoint.local_addr().unwrap().port();

@@ -56,9 +56,7 @@ async fn a_standby_takes_over_from_the_dead_and_adopts_what_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queued_driver_outlives_its_leader_and_a_repeated_request_is_one_driver() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     let request = ClientRequest::SubmitDriver {
         request: Some(tanist_core::ids::RequestId::new("r-1").unwrap()),
@@ -88,9 +86,7 @@ async fn a_queued_driver_outlives_its_leader_and_a_repeated_request_is_one_drive
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_is_told_to_stop_resigns_and_answers_everybody() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     let worker = WorkerSession::registered(&first.address, registration("w1", 9)).await;
     first.engine.set(Mode::Held);
@@ -122,9 +118,7 @@ async fn a_master_that_is_told_to_stop_resigns_and_answers_everybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_meets_a_higher_term_steps_down_and_comes_back_above_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let worker = WorkerSession::registered(&node.address, registration("w1", 9)).await;
     let heard = Term { generation: Generation(0), epoch: Epoch(40), nonce: Nonce::new("other").unwrap() };
     let of = Term { epoch: Epoch(1), ..heard.clone() };
@@ -136,9 +130,7 @@ async fn a_leader_that_meets_a_higher_term_steps_down_and_comes_back_above_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_announcement_meets_a_higher_term_comes_back_above_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let heard = Term { generation: Generation(0), epoch: Epoch(40), nonce: Nonce::new("other").unwrap() };
     let port = WorkerPort::having_heard("w1", Some(heard)).await;
     WorkerSession::registered(&first.address, registration("w1", port.port)).await;

@@ -38,9 +38,7 @@ async fn answers(node: &Node, path: &str, status: u16) -> Answer {
 
 #[tokio::test]
 async fn scripts_read_the_state_as_they_are_used_to_ui_10_ui_17() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     node.submit().await;
     let whole = get(&node.web, "/json/").await.unwrap();
     for (name, value) in [
@@ -79,9 +77,7 @@ async fn scripts_read_the_state_as_they_are_used_to_ui_10_ui_17() {
 
 #[tokio::test]
 async fn the_original_s_gauges_are_there_me_01_me_02_me_04() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     let master = get(&node.web, "/metrics/master/json/").await.unwrap();
     let captured = concat!(
         r#"{"version":"4.0.0","gauges":{"master.aliveWorkers":{"value":0},"master.apps":{"value":0},"#,
@@ -135,9 +131,7 @@ async fn prometheus_reads_what_a_leader_and_a_standby_say_me_05() {
 
 #[tokio::test]
 async fn load_balancers_find_the_leader_and_nobody_else() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = Node::start(directory.path(), "m1").await;
-    first.alive().await;
+    let (directory, first) = Node::leading().await;
     let second = Node::start(directory.path(), "m2").await;
     second.does("waits: m1 leads").await;
     let asked = async |node: &Node| {
@@ -164,9 +158,7 @@ async fn load_balancers_find_the_leader_and_nobody_else() {
 
 #[tokio::test]
 async fn a_leader_past_its_deadline_is_not_sent_to() {
-    let directory = tempfile::tempdir().unwrap();
-    let node = Node::start(directory.path(), "m1").await;
-    node.alive().await;
+    let (_directory, node) = Node::leading().await;
     assert_eq!(status(&node, "/leader").await, 200);
     // The deadline lies behind, and the loop may not have seen it yet.
     node.election.set(Standing::Suspended);

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
@@ -90,6 +91,14 @@ impl Node {
         Self::set_up(directory, id, Setup::default()).await
     }
 
+    /// One that is alone and leads, with its directory.
+    pub(crate) async fn leading() -> (TempDir, Self) {
+        let directory = tempfile::tempdir().unwrap();
+        let node = Self::start(directory.path(), "m1").await;
+        node.alive().await;
+        (directory, node)
+    }
+
     /// One of several masters whose store knows handovers, pauses and depositions.
     pub(crate) async fn sharing(directory: &Path, id: &str, shared: &Shared) -> Self {
         Self::set_up(directory, id, Setup { shared: shared.clone(), ..Setup::default() }).await
@@ -139,11 +148,6 @@ impl Node {
 
     pub(crate) fn handle(&self) -> &MasterHandle {
         self.service.handle()
-    }
-
-    /// The port of an address.
-    pub(crate) fn port(address: &str) -> u16 {
-        address.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
     pub(crate) fn channel(&self) -> Channel {

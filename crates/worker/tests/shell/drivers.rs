@@ -55,9 +55,7 @@ async fn wl_08_an_end_is_reported_until_it_is_acknowledged() {
 
 #[tokio::test]
 async fn drn_06_a_supervised_driver_waits_one_and_two_seconds_and_succeeds() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     let mut supervised = script("cut -d ' ' -f 1 /proc/uptime >> starts; [ $(wc -l < starts) -eq 3 ]");
     supervised.supervise = true;
     session.launch_driver("driver-1", supervised).await;
@@ -74,9 +72,7 @@ async fn drn_06_a_supervised_driver_waits_one_and_two_seconds_and_succeeds() {
 
 #[tokio::test]
 async fn drn_07_a_command_that_does_not_exist_is_an_error_with_the_path_tried() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     let relative = format!("tried {}/driver-2/./program", worker.work().display());
     for (id, program, tried) in [
         ("driver-1", "/no/such/program", "tried /no/such/program"),
@@ -103,9 +99,7 @@ async fn drn_07_a_command_that_does_not_exist_is_an_error_with_the_path_tried() 
 
 #[tokio::test]
 async fn drn_08_nothing_is_left_of_a_driver_that_ignores_sigterm() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script(FAMILY)).await;
     session.driver_started("driver-1").await;
     let pids = family(&worker.work().join("driver-1")).await;
@@ -234,9 +228,7 @@ async fn rs_03_resources_are_found_and_handed_on() {
 
 #[tokio::test]
 async fn drn_08_a_kill_before_the_start_prevents_it() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     // A server that never answers keeps the driver in preparation.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut description = script("touch ran");
@@ -256,9 +248,7 @@ async fn drn_08_a_kill_before_the_start_prevents_it() {
 
 #[tokio::test]
 async fn wl_10_drn_09_a_worker_that_stops_ends_everything_first() {
-    let mut master = FakeMaster::start(1).await;
-    let mut worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (master, mut worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script(FAMILY)).await;
     session.launch_executor("app-1", 0, command("sh", &["-c", FAMILY])).await;
     let mut pids = family(&worker.work().join("driver-1")).await;
@@ -287,9 +277,7 @@ async fn wl_10_drn_09_a_worker_that_stops_ends_everything_first() {
 
 #[tokio::test]
 async fn a_worker_that_dies_takes_its_programs_with_it() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script(FAMILY)).await;
     let pids = family(&worker.work().join("driver-1")).await;
     let _dir = worker.die().await;

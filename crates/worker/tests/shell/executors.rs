@@ -13,9 +13,7 @@ use crate::rig::{FAMILY, TestWorker, family, is_alive, until};
 
 #[tokio::test]
 async fn ern_01_to_ern_05_an_executor_runs_and_ends() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     let of = executor("app-1", 0);
     let script = "env; echo arguments: \"$@\"; ls -d $SPARK_EXECUTOR_DIRS; exit 5";
     let arguments = ["-c", script, "name", "{{EXECUTOR_ID}}", "{{HOSTNAME}}", "{{CORES}}", "{{APP_ID}}"];
@@ -54,9 +52,7 @@ async fn ern_01_to_ern_05_an_executor_runs_and_ends() {
 
 #[tokio::test]
 async fn wl_02_a_directory_that_is_there_already_is_a_failure() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     fs::create_dir_all(worker.work().join("app-1/0")).unwrap();
     session.launch_executor("app-1", 0, command("sh", &["-c", "exit 0"])).await;
     let (state, message, status) = session.executor_state(&executor("app-1", 0)).await;
@@ -67,9 +63,7 @@ async fn wl_02_a_directory_that_is_there_already_is_a_failure() {
 
 #[tokio::test]
 async fn wl_03_no_usable_local_directory_is_a_failure() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     fs::write(worker.dir.path().join("local"), "a file").unwrap();
     session.launch_executor("app-1", 0, command("sh", &["-c", "exit 0"])).await;
     let (state, message, _) = session.executor_state(&executor("app-1", 0)).await;
@@ -79,9 +73,7 @@ async fn wl_03_no_usable_local_directory_is_a_failure() {
 
 #[tokio::test]
 async fn ern_06_nothing_is_left_of_an_executor_that_ignores_sigterm() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     let of = executor("app-1", 3);
     session.launch_executor("app-1", 3, command("sh", &["-c", FAMILY])).await;
     assert_eq!(session.executor_state(&of).await.0, ExecutorState::Running);

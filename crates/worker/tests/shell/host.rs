@@ -46,9 +46,7 @@ async fn wr_02_what_cannot_work_is_said_at_the_start() {
 
 #[tokio::test]
 async fn dir_02_only_old_directories_of_our_own_go() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (mut master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-old", script("exit 0")).await;
     assert_eq!(session.outcome("driver-old").await.state, DriverState::Finished);
     let of = executor("app-old", 0);

@@ -126,9 +126,7 @@ async fn an_announcement_moves_the_session_with_all_that_runs() {
 
 #[tokio::test]
 async fn the_loss_of_every_master_ends_nothing() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (mut master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script("echo $$ > pid; exec sleep 600")).await;
     session.driver_started("driver-1").await;
     session.launch_driver("driver-2", script("while [ ! -e go ]; do sleep 0.05; done; exit 3")).await;

@@ -48,9 +48,7 @@ async fn read(worker: &TestWorker, request: &LogRequest) -> String {
 
 #[tokio::test]
 async fn output_is_followed_until_the_process_has_ended() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     let waiting = "echo one; while [ ! -e go ]; do sleep 0.05; done; echo two; echo three >&2";
     session.launch_driver("driver-1", script(waiting)).await;
     session.driver_started("driver-1").await;

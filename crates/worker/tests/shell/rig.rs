@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::fake_master::FakeMaster;
+use crate::fake_master::{FakeMaster, Session};
 
 /// Long enough for a few processes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,6 +49,14 @@ impl TestWorker {
     /// A worker with the usual settings.
     pub(crate) async fn start(masters: &[&FakeMaster]) -> Self {
         Self::start_with(masters, |_| {}).await
+    }
+
+    /// A worker that has registered with a master of its own.
+    pub(crate) async fn with_a_master() -> (FakeMaster, Self, Session) {
+        let mut master = FakeMaster::start(1).await;
+        let worker = Self::start(&[&master]).await;
+        let (session, _) = master.registered().await;
+        (master, worker, session)
     }
 
     /// A worker with some settings changed.

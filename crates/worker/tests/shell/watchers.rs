@@ -84,9 +84,7 @@ impl Watcher {
 
 #[tokio::test]
 async fn dw_05_t_ww_01_a_watcher_is_answered_and_keeps_its_connection_until_the_worker_dies() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (mut master, worker, mut session) = TestWorker::with_a_master().await;
     let mut watcher = Watcher::connect(&worker).await;
     let question = check_existence("Worker");
     // In pieces, as a network may deliver it.

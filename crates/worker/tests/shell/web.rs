@@ -28,9 +28,7 @@ async fn shows(worker: &TestWorker, path: &str, wanted: impl Fn(&Answer) -> bool
 
 #[tokio::test]
 async fn the_state_is_shown_as_it_is_ui_15_me_03_me_04() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_executor("app-1", 0, command("sleep", &["60"])).await;
     assert_eq!(session.executor_state(&executor("app-1", 0)).await.0, ExecutorState::Running);
     session.launch_executor("app-1", 1, command("true", &[])).await;
@@ -63,9 +61,7 @@ async fn the_state_is_shown_as_it_is_ui_15_me_03_me_04() {
 
 #[tokio::test]
 async fn output_is_read_by_ranges_and_on_a_page_lg_01_lg_03_t_lu_01() {
-    let mut master = FakeMaster::start(1).await;
-    let worker = TestWorker::start(&[&master]).await;
-    let (mut session, _) = master.registered().await;
+    let (_master, worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script("printf '<script>alert(1)</script>&'")).await;
     session.outcome("driver-1").await;
     let of = "driverId=driver-1&logType=stdout";
