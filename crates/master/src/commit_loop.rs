@@ -254,9 +254,12 @@ impl CommitLoop {
     }
 
     /// The orderly end of the process: what is committed still leaves, the office is free at once, and whoever waits is
-    /// told to go elsewhere.
+    /// told to go elsewhere, and whether the request may have taken effect.
     async fn close(mut self) {
         self.inbox.close();
+        while let Some(input) = self.inbox.recv().await {
+            input.refuse();
+        }
         if let Some(batch) = self.seat.finish_commit().await {
             self.release(batch, false);
         }
@@ -267,7 +270,7 @@ impl CommitLoop {
                 tracing::warn!(epoch = %self.epoch(), %error, "leaving the office failed: the term ends by itself");
             }
         }
-        self.outlets.end_term(&RequestError::ShuttingDown);
+        self.outlets.end_term(&RequestError::Stopped);
         tracing::info!(master = %self.me, "master stopped");
     }
 }

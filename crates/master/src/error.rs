@@ -49,7 +49,7 @@ pub enum MasterError {
 }
 
 /// Why a request was not answered. Except for [`RequestError::NeverStorable`], the same request (with the same request
-/// id) may be sent again.
+/// id) may be sent again. Those that may have taken effect say so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The inbox of the loop is full.
@@ -65,10 +65,13 @@ pub enum RequestError {
         capacity: usize,
     },
     /// The term in which it was taken has ended; whether it took effect is not known here.
-    #[error("this master lost the lead before the outcome of the request was known; ask the leader again")]
+    #[error("this master lost the lead before the outcome was known; {IN_DOUBT}; ask the leader")]
     TermEnded,
+    /// The process has ended with it in hand; whether it took effect is not known here.
+    #[error("this master stopped before the outcome was known; {IN_DOUBT}; ask the leader")]
+    Stopped,
     /// No answer in time.
-    #[error("no answer within {}s{}", after.as_secs(), degraded_text(degraded.as_deref()))]
+    #[error("no answer within {}s{}; {IN_DOUBT}", after.as_secs(), degraded_text(degraded.as_deref()))]
     NoAnswer {
         /// How long it waited.
         after: Duration,
@@ -95,9 +98,27 @@ pub enum RequestError {
         /// Object, size and limit.
         why: String,
     },
-    /// The process is ending.
+    /// The process is ending and has not looked at it.
     #[error("this master is shutting down; ask another one")]
     ShuttingDown,
+}
+
+/// Said of every request that may have taken effect although its outcome is not known.
+const IN_DOUBT: &str = "it may have taken effect nevertheless";
+
+impl RequestError {
+    /// Whether the request may have taken effect. Sent again without a request id, it may then do so twice.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::TermEnded | Self::Stopped | Self::NoAnswer { .. } => true,
+            Self::Busy { .. }
+            | Self::TooManyWaiting { .. }
+            | Self::NotShown { .. }
+            | Self::BatchRefused { .. }
+            | Self::NeverStorable { .. }
+            | Self::ShuttingDown => false,
+        }
+    }
 }
 
 /// Why an office was not left.

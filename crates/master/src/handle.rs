@@ -51,6 +51,20 @@ pub(crate) enum Input {
     Leave(LeaveOrder),
 }
 
+impl Input {
+    /// Tells whoever waits for an answer that the process ends and has not looked at this.
+    pub(crate) fn refuse(self) {
+        let is_told = match self {
+            Self::Asked { answer, .. } => answer.send(Err(RequestError::ShuttingDown)).is_ok(),
+            Self::Leave(order) => order.answer.send(Err(RequestError::ShuttingDown.into())).is_ok(),
+            Self::Worker(..) | Self::App(..) => return,
+        };
+        if !is_told {
+            tracing::debug!("a client went away before its refusal");
+        }
+    }
+}
+
 /// What happens on a session, in this order: once the first, any number more, once the last.
 #[derive(Debug)]
 pub(crate) enum Said<Out, In> {
@@ -183,7 +197,8 @@ impl MasterHandle {
         })?;
         match timeout(REQUEST_PATIENCE, answered).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => Err(RequestError::ShuttingDown),
+            // Whoever is not looked at is told so: this one went down with the loop.
+            Ok(Err(_)) => Err(RequestError::Stopped),
             Err(_) => Err(RequestError::NoAnswer { after: REQUEST_PATIENCE, degraded: self.degraded() }),
         }
     }

@@ -15,6 +15,7 @@ use tanist_core::msg::{WorkerCommand, WorkerToMaster};
 use tanist_store::Standing;
 use tanist_testkit::http::{get, tell};
 
+use support::engine::Mode;
 use support::http::ask;
 use support::peers::{WorkerSession, registration};
 use support::{Node, within};
@@ -154,6 +155,25 @@ async fn a_submission_while_nobody_leads_waits_for_the_next_leader() {
         .unwrap();
     let driver = create(&second.rest, &submission()).await;
     assert_eq!(state(&second.rest, &driver).await, json!("SUBMITTED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_a_stopping_leader_has_sent_to_the_store_is_not_denied() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    node.alive().await;
+    node.engine.set(Mode::Held);
+    let before = node.engine.attempts();
+    let (rest, body) = (node.rest.clone(), submission().to_string());
+    let create = async move { ask(&rest, "POST /v1/submissions/create", "", body.as_bytes()).await };
+    let created = tokio::spawn(create);
+    node.engine.attempted_after(before).await;
+    within("the end of the service", node.service.stop()).await.unwrap();
+    let answer = within("an answer", created).await.unwrap();
+    assert_eq!(answer.line, "HTTP/1.1 503 Service Unavailable", "{answer:?}");
+    let told = answer.field("message");
+    assert!(told.as_str().unwrap().contains("may have taken effect"), "{answer:?}");
+    assert_eq!(answer.header("Retry-After"), None, "whoever repeats it by itself may make a second driver");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tanist_core::model::MasterRole;
 use tanist_core::msg::{ClientReply, MasterToWorker, WorkerCommand};
+use tanist_master::RequestError;
 use tanist_store::{Loss, Standing, clock};
 
 use support::engine::Mode;
@@ -59,6 +60,25 @@ async fn what_was_committed_past_the_deadline_leaves_only_after_a_new_proof() {
     assert_eq!(node.alive().await, term, "no recovery, the same term");
     assert_eq!((node.count("effects_withheld").await, node.count("suspensions").await), (2, 1));
     assert_eq!(node.handle().degraded(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_durable_answer_that_the_end_of_the_process_keeps_back_is_not_denied() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    node.alive().await;
+    node.engine.set(Mode::Held);
+    let before = node.engine.attempts();
+    let handle = node.handle().clone();
+    let mut submitted = Box::pin(handle.request(submission()));
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.attempted_after(before).await;
+    node.election.set(Standing::Suspended);
+    node.role(MasterRole::Suspended).await;
+    node.engine.let_one_pass();
+    node.sees("the durable driver", |view| (view.drivers.len() == 1).then_some(())).await;
+    within("the end of the service", node.service.stop()).await.unwrap();
+    assert_eq!(within("an answer", submitted).await, Err(RequestError::Stopped));
 }
 
 #[tokio::test(flavor = "multi_thread")]

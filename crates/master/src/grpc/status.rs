@@ -16,6 +16,7 @@ impl From<RequestError> for Status {
         let code = match error {
             RequestError::Busy { .. } | RequestError::TooManyWaiting { .. } => Code::ResourceExhausted,
             RequestError::TermEnded
+            | RequestError::Stopped
             | RequestError::NoAnswer { .. }
             | RequestError::NotShown { .. }
             | RequestError::BatchRefused { .. }
@@ -63,14 +64,17 @@ mod tests {
             (RequestError::Busy { capacity: 8 }, Code::ResourceExhausted, "8 messages wait"),
             (RequestError::TooManyWaiting { capacity: 9 }, Code::ResourceExhausted, "9 requests wait"),
             (RequestError::TermEnded, Code::Unavailable, "lost the lead"),
+            (RequestError::Stopped, Code::Unavailable, "this master stopped"),
             (silent, Code::Unavailable, "within 15s: the store takes no changes at present (no room left)"),
             (RequestError::NotShown { age: Duration::from_secs(9), degraded: None }, Code::Unavailable, "view, 9s old"),
             (RequestError::ShuttingDown, Code::Unavailable, "shutting down"),
             (never, Code::InvalidArgument, "1 MiB is allowed"),
         ] {
+            let is_in_doubt = error.is_in_doubt();
             let status = Status::from(error);
             assert_eq!(status.code(), code, "{status}");
             assert!(status.message().contains(words), "{status}");
+            assert_eq!(status.message().contains("may have taken effect"), is_in_doubt, "{status}");
             let hinted = status.metadata().get(RETRY_PUSHBACK.0).is_some();
             assert_eq!(hinted, code == Code::ResourceExhausted, "{status}");
         }

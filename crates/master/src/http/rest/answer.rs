@@ -246,8 +246,11 @@ impl Rest {
         if let RequestError::NeverStorable { .. } = error {
             return self.error(StatusCode::BAD_REQUEST, &format!("Malformed request: {error}"));
         }
-        let mut response = self.error(StatusCode::SERVICE_UNAVAILABLE, &format!("{error}{}", consequence(error)));
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response = self.error(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        // Nothing that programs obey by themselves where a repetition may be a second driver.
+        if !error.is_in_doubt() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 }
@@ -294,14 +297,6 @@ fn with_status(told: Message<'_>, status: DriverStatus) -> Message<'_> {
         worker_host_port: status.worker_address,
         worker_id: status.worker.map(|worker| worker.to_string()),
         ..told
-    }
-}
-
-/// Whether the request may have taken effect nevertheless.
-fn consequence(error: &RequestError) -> &'static str {
-    match error {
-        RequestError::TermEnded | RequestError::NoAnswer { .. } => "; it may have taken effect nevertheless",
-        _ => "",
     }
 }
 
