@@ -10,7 +10,8 @@ use tanist_store::Standing;
 use tanist_testkit::http::{Answer, ask, get};
 use tanist_testkit::prometheus;
 
-use support::{Node, within};
+use support::engine::Mode;
+use support::{Node, is_ready, submission, within};
 
 async fn status(node: &Node, path: &str) -> u16 {
     get(&node.web, path).await.unwrap().status
@@ -154,6 +155,32 @@ async fn load_balancers_find_the_leader_and_nobody_else() {
     answers(&second, "/standby", 503).await;
     second.alive().await;
     assert_eq!(get(&second.web, "/json/status").await.unwrap().json()["status"], "ALIVE");
+}
+
+/// More readers than have their turn one after the other within the time that a request may take.
+const READERS: usize = 100;
+
+#[tokio::test]
+async fn readers_wait_for_a_view_together_and_not_one_after_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::start(directory.path(), "m1").await;
+    node.alive().await;
+    // Nothing becomes durable, so that each of them waits a second for a view of its own time.
+    node.engine.set(Mode::Held);
+    let before = node.engine.attempts();
+    let mut submitted = Box::pin(node.handle().request(submission()));
+    assert!(is_ready(&mut submitted).is_none());
+    node.engine.attempted_after(before).await;
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let web = node.web.clone();
+            tokio::spawn(async move { get(&web, "/json/").await.unwrap() })
+        })
+        .collect();
+    for reader in readers {
+        let answer = within("an answer", reader).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH};
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -29,8 +29,8 @@ use crate::stream::Stream;
 /// Bytes of a request's line and headers.
 const MAX_HEAD: usize = 32 << 10;
 
-/// Since when a connection waits for its peer: for a head, for a body, or for an answer to be read. A peer that sends or reads
-/// slowly is not in the way of others: at the cap, its connection may be the one that ends.
+/// Since when a connection waits: for its peer, be it for a head, for a body, or for an answer to be read, or for an answer
+/// that changes nothing. It is not in the way of others: at the cap, the one that waits longest ends.
 #[derive(Debug)]
 pub(crate) struct Use {
     opened: Instant,
@@ -47,25 +47,34 @@ impl Default for Use {
 impl Use {
     const BUSY: u64 = u64::MAX;
 
-    /// Since when the peer is waited for; none = a handler works on its request.
+    /// Since when it waits; none = a handler works on a request that may change something.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let since = self.idle_since.load(Ordering::Relaxed);
         (since != Self::BUSY).then(|| self.opened + std::time::Duration::from_millis(since))
     }
 
-    fn begin(&self) -> Busy<'_> {
+    /// A handler begins. Who only reads may be sent away at any time and ask again.
+    fn begin(&self, method: &Method) -> Option<Busy<'_>> {
+        if method.is_safe() {
+            self.wait();
+            return None;
+        }
         self.idle_since.store(Self::BUSY, Ordering::Relaxed);
-        Busy(self)
+        Some(Busy(self))
+    }
+
+    fn wait(&self) {
+        let since = self.opened.elapsed().as_millis();
+        self.idle_since.store(u64::try_from(since).unwrap_or_default(), Ordering::Relaxed);
     }
 }
 
-/// A handler at work on a request.
+/// A handler at work on a request that may change something.
 struct Busy<'a>(&'a Use);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let since = self.0.opened.elapsed().as_millis();
-        self.0.idle_since.store(u64::try_from(since).unwrap_or_default(), Ordering::Relaxed);
+        self.0.wait();
     }
 }
 
@@ -120,7 +129,7 @@ async fn answer(request: Request<Incoming>, face: &Face, in_use: &Use) -> Respon
         Ok(Err((status, why))) => return last((face.error)(status, &why)),
         Err(_) => return last((face.error)(StatusCode::REQUEST_TIMEOUT, "The body did not come in time")),
     };
-    let _busy = in_use.begin();
+    let _busy = in_use.begin(&head.method);
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let handled = face.router.clone().oneshot(Request::from_parts(head, Body::from(body)));
     match timeout_at(deadline, AssertUnwindSafe(handled).catch_unwind()).await {

@@ -33,8 +33,8 @@ const MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1023);
 /// What a peer may take of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time. One more ends the one that waits for its peer longest, be it for a request or for its answer to
-    /// be read; if handlers are at work for all of them, it is refused.
+    /// Connections at a time. One more ends the one that waits longest, be it for a request, for an answer that changes
+    /// nothing, or for its answer to be read; if handlers are at work for all of them that may change something, it is refused.
     pub max_connections: NonZeroU32,
     /// Bytes of a request's body. All connections together hold at most so much for each of them.
     pub max_body: usize,

@@ -83,7 +83,7 @@ impl Connections {
         self.open.insert(task.id(), Open { in_use, task });
     }
 
-    /// Cuts the connection that waits for its peer longest. False: a handler is at work for each.
+    /// Cuts the connection that waits longest. False: a handler is at work for each that may change something.
     fn end_idlest(&mut self) -> bool {
         let idle = self.open.iter().filter_map(|(id, open)| Some((open.in_use.idle_since()?, *id)));
         let Some((_, idlest)) = idle.min() else { return false };

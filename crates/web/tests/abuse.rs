@@ -67,7 +67,7 @@ impl Served {
             .route("/panic", get(broken))
             .route("/odd", get(|| async { StatusCode::from_u16(468).unwrap() }))
             .route("/large", get(|| async { vec![b'x'; LARGE] }))
-            .route("/held", get(held))
+            .route("/held", get(held).post(held))
             .with_state(gate.clone());
         let error =
             |status, why: &str| json::response(status, "application/json", &serde_json::json!({ "message": why }));
@@ -83,10 +83,14 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A connection with a request in progress.
+    /// A connection with a request in progress that may change something.
     async fn busy(&self) -> TcpStream {
+        self.in_progress("POST").await
+    }
+
+    async fn in_progress(&self, method: &str) -> TcpStream {
         let mut stream = self.connect().await;
-        stream.write_all(b"GET /held HTTP/1.1\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream.write_all(format!("{method} /held HTTP/1.1\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
         timeout(PATIENCE, self.gate.entered.acquire()).await.unwrap().unwrap().forget();
         stream
     }
@@ -208,10 +212,22 @@ async fn bodies_that_never_come_do_not_keep_anybody_out() {
 }
 
 #[tokio::test]
+async fn readers_who_wait_do_not_keep_anybody_out_and_those_who_change_something_are_not_sent_away() {
+    let served = Served::start(Limits { max_connections: cap(3), ..limits() }, None).await;
+    let mut reading = [served.in_progress("GET").await, served.in_progress("GET").await];
+    let mut changing = served.busy().await;
+    served.serves().await;
+    assert_eq!(to_end(&mut reading[0]).await, "", "the one that waits longest is sent away");
+    served.gate.release.add_permits(2);
+    assert!(to_end(&mut reading[1]).await.ends_with("released"), "one is enough");
+    assert!(to_end(&mut changing).await.ends_with("released"));
+}
+
+#[tokio::test]
 async fn while_all_connections_are_in_use_one_more_is_refused_politely() {
     let served = Served::start(Limits { max_connections: cap(2), ..limits() }, None).await;
     let busy = [served.busy().await, served.busy().await];
-    let refused = served.tell("GET /held HTTP/1.1\r\n\r\n").await;
+    let refused = served.tell("POST /held HTTP/1.1\r\n\r\n").await;
     assert!(
         refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n") && refused.contains("Retry-After: 1"),
         "{refused}"

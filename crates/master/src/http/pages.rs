@@ -86,11 +86,12 @@ async fn with_slash(headers: HeaderMap, uri: Uri) -> Response {
 }
 
 async fn json(State(Pages { handle, writers }): State<Pages>, uri: Uri) -> Response {
-    // Before the view: those who wait for their turn hold none.
+    // A view is waited for without a turn, and a turn without a view: the one that is published by then is no older.
+    let (role, _) = view(&handle).await;
     let Ok(turn) = writers.acquire_owned().await else {
         return answer::plain(StatusCode::SERVICE_UNAVAILABLE, "the master stops".to_owned());
     };
-    let (role, view) = view(&handle).await;
+    let view = last_view(&handle, role);
     let rest = uri.path().strip_prefix("/json/").unwrap_or_default().to_owned();
     // Of a large cluster this is some megabytes of text.
     let written = in_turn(turn, move || {
@@ -115,11 +116,19 @@ async fn prometheus(State(handle): State<MasterHandle>) -> Response {
     answer::text(StatusCode::OK, CONTENT_TYPE, metrics::prometheus(&handle, &view))
 }
 
-/// The published view; of a standby, an empty cluster: what it last knew as a leader is nobody's business any more.
+/// The published view, once there is one of now or none in time.
 async fn view(handle: &MasterHandle) -> (MasterRole, Arc<MasterView>) {
     let role = handle.leadership().borrow().role;
-    if role == MasterRole::Standby {
-        return (role, Arc::new(MasterView { taken_at: clock::wall(), ..MasterView::default() }));
+    if role != MasterRole::Standby {
+        handle.view().await;
     }
-    (role, handle.view().await.view)
+    (role, last_view(handle, role))
+}
+
+/// The view that is published; of a standby, an empty cluster: what it last knew as a leader is nobody's business any more.
+fn last_view(handle: &MasterHandle, role: MasterRole) -> Arc<MasterView> {
+    if role == MasterRole::Standby {
+        return Arc::new(MasterView { taken_at: clock::wall(), ..MasterView::default() });
+    }
+    handle.me().board.last_view()
 }
