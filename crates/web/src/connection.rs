@@ -1,6 +1,5 @@
 //! One connection: each request comes whole and in time, is answered in time, and a panic is an answer too.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use tower::ServiceExt as _;
 
 use crate::face::Face;
 use crate::stream::Stream;
+use crate::unread::Unread;
 
 /// Bytes of a request's line and headers.
 const MAX_HEAD: usize = 32 << 10;
@@ -36,11 +36,12 @@ pub(crate) struct Use {
     opened: Instant,
     /// Milliseconds after `opened`, or [`Use::BUSY`].
     idle_since: AtomicU64,
+    cut: CancellationToken,
 }
 
 impl Default for Use {
     fn default() -> Self {
-        Self { opened: Instant::now(), idle_since: AtomicU64::new(0) }
+        Self { opened: Instant::now(), idle_since: AtomicU64::new(0), cut: CancellationToken::new() }
     }
 }
 
@@ -51,6 +52,11 @@ impl Use {
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let since = self.idle_since.load(Ordering::Relaxed);
         (since != Self::BUSY).then(|| self.opened + std::time::Duration::from_millis(since))
+    }
+
+    /// Ends the connection, whatever it does.
+    pub(crate) fn cut(&self) {
+        self.cut.cancel();
     }
 
     /// A handler begins. Who only reads may be sent away at any time and ask again.
@@ -78,14 +84,25 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn run(stream: TcpStream, face: Arc<Face>, in_use: Arc<Use>, stop: CancellationToken) {
+/// Serves one connection to its end, or until it is cut.
+pub(crate) async fn run(
+    stream: TcpStream,
+    face: Arc<Face>,
+    in_use: Arc<Use>,
+    unread: Arc<Unread>,
+    stop: CancellationToken,
+) {
+    let cut = in_use.cut.clone();
+    cut.run_until_cancelled(serve(stream, face, in_use, unread, stop)).await;
+}
+
+async fn serve(stream: TcpStream, face: Arc<Face>, in_use: Arc<Use>, unread: Arc<Unread>, stop: CancellationToken) {
     let name = face.name;
     let limits = &face.limits;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(face = name, %error, "small answers may be held back");
     }
-    let io = TokioIo::new(Stream::new(stream, limits.stall_timeout));
+    let io = TokioIo::new(Stream::new(stream, limits.stall_timeout, limits.least_rate));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -94,8 +111,11 @@ pub(crate) async fn run(stream: TcpStream, face: Arc<Face>, in_use: Arc<Use>, st
         .half_close(true)
         .title_case_headers(true);
     let service = service_fn(|request| {
-        let (face, in_use) = (face.clone(), in_use.clone());
-        async move { Ok::<_, Infallible>(with_reason(answer(request, &face, &in_use).await)) }
+        let (face, in_use, unread) = (face.clone(), in_use.clone(), unread.clone());
+        async move {
+            let response = with_reason(answer(request, &face, &in_use).await);
+            kept(response, &face, &unread, &in_use.cut).await
+        }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let ended = tokio::select! {
@@ -160,6 +180,20 @@ async fn read(headers: &HeaderMap, body: Incoming, max: usize) -> Result<Bytes, 
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err((StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}"))),
     }
+}
+
+/// The answer, which counts as unread until the peer has taken all of it. It comes in one piece, as all of them do.
+async fn kept(
+    response: Response,
+    face: &Face,
+    unread: &Arc<Unread>,
+    cut: &CancellationToken,
+) -> Result<Response, axum::Error> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.inspect_err(|error| {
+        tracing::error!(face = face.name, %error, "an answer cannot be written");
+    })?;
+    Ok(Response::from_parts(head, Body::from(unread.keep(body.to_bytes(), cut.clone()))))
 }
 
 /// The last answer on its connection.

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::answer;
 use crate::jws::JwsKey;
 
 /// How a face writes an error of the server itself: too large, too late, not allowed, broken.
@@ -30,6 +31,25 @@ pub struct Face {
 
 const MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1023);
 
+/// 256 kbit/s, which links of our days have.
+const LEAST_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add((32 << 10) - 1);
+
+/// Bytes of a body where none is of any use.
+const MAX_USELESS_BODY: usize = 4 << 10;
+
+impl Face {
+    /// Pages for whoever asks, which change nothing and need no bodies.
+    pub fn of_pages(router: Router) -> Self {
+        Self {
+            name: "web",
+            router,
+            error: Arc::new(|status, why| answer::plain(status, why.to_owned())),
+            key: None,
+            limits: Limits { max_body: MAX_USELESS_BODY, ..Limits::default() },
+        }
+    }
+}
+
 /// What a peer may take of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -42,8 +62,14 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a request may take from its headers to its answer.
     pub request_timeout: Duration,
-    /// How long a peer may leave an answer unread before its connection is cut.
+    /// How long a peer may leave an answer unread before its connection is cut, beside the time that the answer takes at
+    /// the least rate.
     pub stall_timeout: Duration,
+    /// Bytes in a second that a peer has to take while it is being written to.
+    pub least_rate: NonZeroU32,
+    /// Bytes of answers that have not been read yet, of all connections together. One more ends the connections that have
+    /// been reading longest.
+    pub max_unread: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +80,8 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(10),
+            least_rate: LEAST_RATE,
+            max_unread: 64 << 20,
         }
     }
 }

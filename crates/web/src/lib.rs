@@ -10,6 +10,7 @@
 //! | `connection` | one connection: requests in full, in time, and without panics |
 //! | `complaint` | warnings that strangers can cause, told sparingly |
 //! | `stream` | a socket whose peer may neither stop reading nor lose its answer |
+//! | `unread` | how much of all answers may be on its way |
 //! | `json` | JSON as Spark writes it (RE-05) |
 //! | `tree` | JSON whose objects keep their order |
 //! | `resources` | custom resources in it (UI-12) |
@@ -25,6 +26,7 @@ mod face;
 mod jws;
 mod server;
 mod stream;
+mod unread;
 
 pub mod answer;
 pub mod gauges;

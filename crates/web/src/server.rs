@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::complaint::Complaint;
 use crate::connection::{self, Use};
 use crate::face::Face;
+use crate::unread::Unread;
 
 /// Pause after a failed accept: the process is out of descriptors, and they come back as connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -51,24 +52,20 @@ pub async fn serve(listener: TcpListener, face: Face, stop: CancellationToken) {
 
 struct Connections {
     face: Arc<Face>,
+    unread: Arc<Unread>,
     stop: CancellationToken,
     refusal: Vec<u8>,
     refused: Complaint,
     tasks: JoinSet<()>,
-    open: HashMap<Id, Open>,
-}
-
-/// A connection as the one who accepts sees it.
-struct Open {
-    in_use: Arc<Use>,
-    task: AbortHandle,
+    open: HashMap<Id, Arc<Use>>,
 }
 
 impl Connections {
     async fn new(face: Face, stop: CancellationToken) -> Self {
         let refusal = refusal(&face).await;
         let refused = Complaint::default();
-        Self { face: Arc::new(face), stop, refusal, refused, tasks: JoinSet::new(), open: HashMap::new() }
+        let unread = Arc::new(Unread::new(face.limits.max_unread));
+        Self { face: Arc::new(face), unread, stop, refusal, refused, tasks: JoinSet::new(), open: HashMap::new() }
     }
 
     fn take(&mut self, stream: TcpStream) {
@@ -79,16 +76,17 @@ impl Connections {
             return refuse(stream, &self.refusal);
         }
         let in_use = Arc::new(Use::default());
-        let task = self.tasks.spawn(connection::run(stream, self.face.clone(), in_use.clone(), self.stop.clone()));
-        self.open.insert(task.id(), Open { in_use, task });
+        let (face, unread, stop) = (self.face.clone(), self.unread.clone(), self.stop.clone());
+        let task = self.tasks.spawn(connection::run(stream, face, in_use.clone(), unread, stop));
+        self.open.insert(task.id(), in_use);
     }
 
     /// Cuts the connection that waits longest. False: a handler is at work for each that may change something.
     fn end_idlest(&mut self) -> bool {
-        let idle = self.open.iter().filter_map(|(id, open)| Some((open.in_use.idle_since()?, *id)));
+        let idle = self.open.iter().filter_map(|(id, in_use)| Some((in_use.idle_since()?, *id)));
         let Some((_, idlest)) = idle.min() else { return false };
-        if let Some(open) = self.open.remove(&idlest) {
-            open.task.abort();
+        if let Some(in_use) = self.open.remove(&idlest) {
+            in_use.cut();
         }
         true
     }

@@ -284,6 +284,19 @@ async fn a_peer_that_does_not_read_its_answer_is_cut() {
 }
 
 #[tokio::test]
+async fn unread_answers_take_so_much_room_and_the_oldest_make_place() {
+    let served = Served::start(Limits { max_unread: LARGE, ..limits() }, None).await;
+    let mut slow = served.connect().await;
+    slow.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(first_line(&mut slow).await, "HTTP/1.1 200 OK");
+    let next = served.tell("GET /large HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(next.len() > LARGE, "{} bytes", next.len());
+    let mut rest = Vec::new();
+    let cut = timeout(PATIENCE, slow.read_to_end(&mut rest)).await.unwrap();
+    assert!(cut.is_err() || rest.len() < LARGE, "whoever has not read its own makes room: {} bytes", rest.len());
+}
+
+#[tokio::test]
 async fn odd_requests_get_an_answer_and_odd_statuses_a_reason() {
     let served = Served::start(limits(), None).await;
     let odd = served.tell("GET /odd HTTP/1.1\r\nConnection: close\r\n\r\n").await;

@@ -17,7 +17,7 @@ use tanist_core::ids::{ClusterId, Incarnation, Term};
 use tanist_core::time::Wall;
 use tanist_core::units::Memory;
 use tanist_core::worker::Worker;
-use tanist_web::{Face, Limits, answer};
+use tanist_web::Face;
 
 use crate::board::Board;
 use crate::cleaner::Cleaner;
@@ -151,13 +151,7 @@ pub async fn run(
 
 /// Serves the web pages until the worker stops.
 fn show(listener: TcpListener, pages: Pages, stopping: &CancellationToken) -> AbortOnDropHandle<()> {
-    let face = Face {
-        name: "web",
-        router: http::router(pages),
-        error: Arc::new(|status, why| answer::plain(status, why.to_owned())),
-        key: None,
-        limits: Limits::default(),
-    };
+    let face = Face::of_pages(http::router(pages));
     AbortOnDropHandle::new(tokio::spawn(tanist_web::serve(listener, face, stopping.clone())))
 }
 

@@ -16,7 +16,7 @@ use tanist_web::axum::response::Response;
 use tanist_web::axum::routing::get;
 use tanist_web::prometheus::CONTENT_TYPE;
 use tanist_web::turn::in_turn;
-use tanist_web::{Face, Limits, answer};
+use tanist_web::{Face, answer};
 
 use super::health::{self, Question};
 use super::json::{self, Shown};
@@ -45,13 +45,7 @@ impl FromRef<Pages> for MasterHandle {
 
 /// The port for reading.
 pub(crate) fn web(handle: MasterHandle) -> Face {
-    Face {
-        name: "web",
-        router: router(Pages { handle, writers: Arc::new(Semaphore::new(WRITERS)) }),
-        error: Arc::new(|status, why| answer::plain(status, why.to_owned())),
-        key: None,
-        limits: Limits::default(),
-    }
+    Face::of_pages(router(Pages { handle, writers: Arc::new(Semaphore::new(WRITERS)) }))
 }
 
 /// Whatever is not GET or HEAD is 405.

@@ -98,14 +98,16 @@ async fn log(State(pages): State<Pages>, given: Given) -> Response {
 }
 
 async fn log_page(State(pages): State<Pages>, given: Given) -> Response {
-    let (query, piece) = match pages.piece(given).await {
-        Ok(found) => found,
-        Err((status, why)) => return answer::plain(status, why),
-    };
+    // Before the output, which nobody holds who waits for something else.
     let status = pages.board.read().await;
-    let master = status.as_ref().and_then(|status| status.following.leader()).map(|leader| leader.ui_url.as_str());
-    let page = log_page::page(&query, &piece, master.filter(|url| !url.is_empty()));
-    answer::text(StatusCode::OK, "text/html;charset=utf-8", page)
+    let master = status.as_ref().and_then(|status| status.following.leader()).map(|leader| leader.ui_url.clone());
+    match pages.piece(given).await {
+        Ok((query, piece)) => {
+            let page = log_page::page(&query, &piece, master.as_deref().filter(|url| !url.is_empty()));
+            answer::text(StatusCode::OK, "text/html;charset=utf-8", page)
+        }
+        Err((status, why)) => answer::plain(status, why),
+    }
 }
 
 impl Pages {
