@@ -64,31 +64,38 @@ pub(super) struct Here {
 /// # Errors
 /// Which property has a value that it cannot have.
 pub(super) fn describe(submission: &Submission, here: &Here) -> Result<DriverDescription, Malformed> {
-    let properties = Properties(&submission.properties);
-    properties.check()?;
-    let mut all: BTreeMap<&str, String> =
-        submission.properties.iter().map(|(name, value)| (name.as_str(), here.substituted(value))).collect();
-    let masters = properties.get("spark.master").map_or_else(|| format!("spark://{}", here.rpc), |m| here.rewritten(m));
-    all.insert("spark.master", masters);
+    let all = filled_in(submission, here);
+    // The original checks values before it fills anything in, so that none of these can be a `{{NAME}}`.
+    let (asked, properties) = (Properties(&submission.properties), Properties(&all));
+    asked.check()?;
     Ok(DriverDescription {
         artifact: Some(submission.app_resource.clone()).filter(|resource| !resource.trim().is_empty()),
-        memory: properties.memory("spark.driver.memory")?.unwrap_or(DEFAULT_MEMORY),
-        cores: properties.cores()?,
-        supervise: properties.supervise()?,
-        resources: resources(&all)?,
+        memory: asked.memory("spark.driver.memory")?.unwrap_or(DEFAULT_MEMORY),
+        cores: asked.cores()?,
+        supervise: asked.supervise()?,
+        resources: properties.resources()?,
         command: Command {
-            arguments: arguments(submission),
+            arguments: arguments(submission, &properties),
             environment: environment(submission, here),
             program: Program::Java(JavaProgram {
                 main_class: DRIVER_WRAPPER.to_owned(),
                 class_path: properties.path("spark.driver.extraClassPath"),
                 library_path: properties.path("spark.driver.extraLibraryPath"),
-                java_options: java_options(&properties, &all),
+                java_options: properties.java_options(),
                 spark_family: family(&submission.spark_version),
             }),
         },
         on_isolation: OnIsolation::default(),
     })
+}
+
+/// The properties that a driver gets (RE-12, RE-13).
+fn filled_in(submission: &Submission, here: &Here) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        submission.properties.iter().map(|(name, value)| (name.clone(), here.substituted(value))).collect();
+    let masters = all.get("spark.master").map_or_else(|| format!("spark://{}", here.rpc), |m| here.rewritten(m));
+    all.insert("spark.master".to_owned(), masters);
+    all
 }
 
 /// The releases of Spark that a driver runs with: its client's. The original never looks at that version, so requests that are
@@ -101,9 +108,9 @@ fn family(version: &str) -> Option<String> {
 }
 
 /// `DriverWrapper`'s own arguments in their fixed order, the user's class at [`WRAPPED_CLASS`], then the program's (RE-14).
-fn arguments(submission: &Submission) -> Vec<String> {
+fn arguments(submission: &Submission, properties: &Properties<'_>) -> Vec<String> {
     let mut arguments = vec!["{{WORKER_URL}}".to_owned(), "{{USER_JAR}}".to_owned(), submission.main_class.clone()];
-    if let Some(name) = submission.properties.get("spark.app.name").filter(|_| submission.main_class == SPARK_SUBMIT) {
+    if let Some(name) = properties.get("spark.app.name").filter(|_| submission.main_class == SPARK_SUBMIT) {
         arguments.extend(["-c".to_owned(), format!("spark.app.name={name}")]);
     }
     arguments.extend(submission.app_args.iter().cloned());
@@ -113,32 +120,6 @@ fn arguments(submission: &Submission) -> Vec<String> {
 fn environment(submission: &Submission, here: &Here) -> BTreeMap<String, String> {
     let kept = submission.environment.iter().filter(|(name, _)| !ADDRESSES_OF_THE_CLIENT.contains(&name.as_str()));
     kept.map(|(name, value)| (name.clone(), here.substituted(value))).collect()
-}
-
-/// Module options, then every property, then the options that a user has set (CMD-04).
-fn java_options(properties: &Properties<'_>, all: &BTreeMap<&str, String>) -> Vec<String> {
-    let set = ["spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions"];
-    MODULE_OPTIONS
-        .into_iter()
-        .map(str::to_owned)
-        .chain(all.iter().map(|(name, value)| format!("-D{name}={value}")))
-        .chain(set.into_iter().filter_map(|name| properties.get(name)).flat_map(words::split))
-        .collect()
-}
-
-/// `spark.driver.resource.<name>.amount` of every resource that is named at all.
-fn resources(all: &BTreeMap<&str, String>) -> Result<Amounts, Malformed> {
-    let named = all.keys().filter_map(|key| key.strip_prefix(RESOURCE_PREFIX)?.split_once('.'));
-    let names: BTreeSet<&str> = named.map(|(name, _)| name).collect();
-    let amount = |name: &str| {
-        let key = format!("{RESOURCE_PREFIX}{name}.amount");
-        match all.get(key.as_str()).map(|value| (value, value.trim().parse())) {
-            Some((_, Ok(amount))) => Ok((name.to_owned(), amount)),
-            Some((value, Err(_))) => Err(wrong(&key, value, "a whole number, at least 0")),
-            None => Err(Malformed::field(property(&key), "it is missing; a whole number, at least 0, is needed")),
-        }
-    };
-    Ok(Amounts::new(names.into_iter().map(amount).collect::<Result<Vec<_>, _>>()?))
 }
 
 impl Here {
@@ -201,6 +182,32 @@ impl Properties<'_> {
     fn path(&self, name: &str) -> Vec<String> {
         let entries = self.get(name).into_iter().flat_map(|path| path.split(':'));
         entries.filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Module options, then every property, then the options that a user has set (CMD-04).
+    fn java_options(&self) -> Vec<String> {
+        let set = ["spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions"];
+        MODULE_OPTIONS
+            .into_iter()
+            .map(str::to_owned)
+            .chain(self.0.iter().map(|(name, value)| format!("-D{name}={value}")))
+            .chain(set.into_iter().filter_map(|name| self.get(name)).flat_map(words::split))
+            .collect()
+    }
+
+    /// `spark.driver.resource.<name>.amount` of every resource that is named at all.
+    fn resources(&self) -> Result<Amounts, Malformed> {
+        let named = self.0.keys().filter_map(|key| key.strip_prefix(RESOURCE_PREFIX)?.split_once('.'));
+        let names: BTreeSet<&str> = named.map(|(name, _)| name).collect();
+        let amount = |name: &str| {
+            let key = format!("{RESOURCE_PREFIX}{name}.amount");
+            match self.get(&key).map(|value| (value, value.trim().parse())) {
+                Some((_, Ok(amount))) => Ok((name.to_owned(), amount)),
+                Some((value, Err(_))) => Err(wrong(&key, value, "a whole number, at least 0")),
+                None => Err(Malformed::field(property(&key), "it is missing; a whole number, at least 0, is needed")),
+            }
+        };
+        Ok(Amounts::new(names.into_iter().map(amount).collect::<Result<Vec<_>, _>>()?))
     }
 }
 

@@ -140,6 +140,42 @@ fn values_of_properties_are_filled_in_as_well_t_rs_24() {
 }
 
 #[test]
+fn what_is_made_of_properties_is_made_of_what_was_filled_in_re_13() {
+    let variables = [
+        ("MASTERS", "spark://a:17066,b:17066"),
+        ("DEFAULTS", "-Dfirst=1 -Dsecond=2"),
+        ("EXTRA", "-Dmy.opt='1 2'"),
+        ("CLASSES", "/a:/b"),
+        ("LIBRARIES", "/lib"),
+        ("NAME", "app1"),
+    ];
+    let here = Here { variables: Variables(texts(&variables)), ..here() };
+    let asked = submission(&[
+        ("spark.master", "{{MASTERS}}"),
+        ("spark.driver.defaultJavaOptions", "{{DEFAULTS}}"),
+        ("spark.driver.extraJavaOptions", "{{EXTRA}}"),
+        ("spark.driver.extraClassPath", "{{CLASSES}}"),
+        ("spark.driver.extraLibraryPath", "{{LIBRARIES}}"),
+        ("spark.app.name", "{{NAME}}"),
+    ]);
+    let submit = Submission { main_class: "org.apache.spark.deploy.SparkSubmit".to_owned(), ..asked };
+    let description = describe(&submit, &here).unwrap();
+    let java = java(&description);
+    assert_eq!(option(&description, "spark.master"), Some("spark://a:17077,b:17077"));
+    let end = java.java_options.len() - 3;
+    assert_eq!(java.java_options[end..], ["-Dfirst=1", "-Dsecond=2", "-Dmy.opt=1 2"]);
+    assert_eq!((java.class_path.join(" "), java.library_path.join(" ")), ("/a /b".to_owned(), "/lib".to_owned()));
+    assert_eq!(description.command.arguments[3..5], ["-c", "spark.app.name=app1"]);
+}
+
+#[test]
+fn values_with_a_type_are_checked_before_anything_is_filled_in_re_07_re_13() {
+    let here = Here { variables: Variables(texts(&[("TWO", "2")])), ..here() };
+    let error = describe(&submission(&[("spark.driver.cores", "{{TWO}}")]), &here).unwrap_err().to_string();
+    assert!(error.contains("spark.driver.cores: \"{{TWO}}\" was given"), "{error}");
+}
+
+#[test]
 fn module_options_are_given_t_rs_25() {
     let description = described(&[]);
     assert!(java(&description).java_options.iter().any(|option| option.starts_with("--add-opens=")));
