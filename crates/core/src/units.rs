@@ -54,17 +54,12 @@ impl Memory {
         let wanted = "a memory size of at least 1 MiB with its unit, such as 512m, 4g or 1t (Memory is below 1MB, or missing a M/G at the end of the memory specification?)";
         let refused = || InvalidAmount { value: text.to_owned(), wanted };
         let (number, unit) = split_unit(text).ok_or_else(refused)?;
-        let kib_shift = match unit.as_str() {
-            "b" => return number.checked_div(1 << 20).filter(|mib| *mib > 0).map(Memory).ok_or_else(refused),
-            "k" | "kb" => 0,
-            "m" | "mb" => 10,
-            "g" | "gb" => 20,
-            "t" | "tb" => 30,
-            "p" | "pb" => 40,
-            _ => return Err(refused()),
-        };
-        let kib = number.checked_mul(1u64 << kib_shift).ok_or_else(refused)?;
-        Some(kib / 1024).filter(|mib| *mib > 0).map(Memory).ok_or_else(refused)
+        in_bytes(number, &unit).and_then(Self::of_bytes).ok_or_else(refused)
+    }
+
+    /// The whole MiB of so many bytes, if there is one.
+    pub fn of_bytes(bytes: u64) -> Option<Self> {
+        Some(bytes >> 20).filter(|mib| *mib > 0).map(Memory)
     }
 }
 
@@ -134,6 +129,29 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidAmount> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(refused)
 }
 
+/// Reads a size in bytes in the original's grammar: `512m`, `4g`, `1t`, however small; a bare number is bytes.
+pub fn parse_size(text: &str) -> Result<u64, InvalidAmount> {
+    let refused = || InvalidAmount { value: text.to_owned(), wanted: "a size such as 512m, 4g, or 1048576 for bytes" };
+    if let Ok(bytes) = text.trim().parse::<u64>() {
+        return Ok(bytes);
+    }
+    split_unit(text).and_then(|(number, unit)| in_bytes(number, &unit)).ok_or_else(refused)
+}
+
+/// So many of a unit of sizes.
+fn in_bytes(number: u64, unit: &str) -> Option<u64> {
+    let shift = match unit {
+        "b" => 0,
+        "k" | "kb" => 10,
+        "m" | "mb" => 20,
+        "g" | "gb" => 30,
+        "t" | "tb" => 40,
+        "p" | "pb" => 50,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
 /// `"512 m"` → (512, "m"): digits, then letters, nothing else.
 fn split_unit(text: &str) -> Option<(u64, String)> {
     let text = text.trim();
@@ -161,6 +179,18 @@ mod tests {
         }
         assert_eq!(Memory::mib(4096).to_string(), "4g");
         assert_eq!(Memory::mib(1500).to_string(), "1500m");
+    }
+
+    #[test]
+    fn sizes_need_neither_a_unit_nor_a_mib() {
+        for (text, bytes) in [("1024", 1024), ("0", 0), (" 5K ", 5 << 10), ("1b", 1), ("2tb", 2 << 40), ("3p", 3 << 50)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "m", "-1", "1.5g", "1g1", "4x", "99999999999999999t", "99999999999999999999"] {
+            let error = parse_size(bad).unwrap_err();
+            assert_eq!(error.to_string(), format!("{bad:?} is not a size such as 512m, 4g, or 1048576 for bytes"));
+        }
     }
 
     #[test]

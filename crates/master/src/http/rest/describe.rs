@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tanist_core::model::{Amounts, Command, DriverDescription, JavaProgram, OnIsolation, Program};
-use tanist_core::units::{Cores, Memory};
+use tanist_core::units::{Cores, Memory, parse_size};
 
 use super::Variables;
 use super::request::{Malformed, Submission};
@@ -70,7 +70,7 @@ pub(super) fn describe(submission: &Submission, here: &Here) -> Result<DriverDes
     asked.check()?;
     Ok(DriverDescription {
         artifact: Some(submission.app_resource.clone()).filter(|resource| !resource.trim().is_empty()),
-        memory: asked.memory("spark.driver.memory")?.unwrap_or(DEFAULT_MEMORY),
+        memory: asked.memory()?,
         cores: asked.cores()?,
         supervise: asked.supervise()?,
         resources: properties.resources()?,
@@ -150,19 +150,22 @@ impl Properties<'_> {
 
     /// What the protocol checks although a driver's description does not need it (RE-07).
     fn check(&self) -> Result<(), Malformed> {
-        self.memory("spark.executor.memory")?;
-        match self.get("spark.cores.max").map(|value| (value, Cores::parse(value))) {
-            Some((value, Err(error))) => Err(wrong("spark.cores.max", value, error.wanted)),
+        let (memory, cores) = ("spark.executor.memory", "spark.cores.max");
+        if let Some(value) = self.get(memory) {
+            parse_size(value).map_err(|error| wrong(memory, value, error.wanted))?;
+        }
+        match self.get(cores) {
+            Some(value) if value.trim().parse::<f64>().is_err() => Err(wrong(cores, value, "a number")),
             _ => Ok(()),
         }
     }
 
-    fn memory(&self, name: &str) -> Result<Option<Memory>, Malformed> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        // The original takes a bare number for bytes here.
-        let with_unit =
-            if value.trim().bytes().all(|byte| byte.is_ascii_digit()) { format!("{value}b") } else { value.to_owned() };
-        Memory::parse(&with_unit).map(Some).map_err(|error| wrong(name, value, error.wanted))
+    /// The original takes a bare number for bytes here, and starts a virtual machine with less than a MiB in vain.
+    fn memory(&self) -> Result<Memory, Malformed> {
+        let name = "spark.driver.memory";
+        let Some(value) = self.get(name) else { return Ok(DEFAULT_MEMORY) };
+        let memory = parse_size(value).ok().and_then(Memory::of_bytes);
+        memory.ok_or_else(|| wrong(name, value, "at least 1 MiB with its unit, such as 512m or 4g,"))
     }
 
     fn cores(&self) -> Result<Cores, Malformed> {

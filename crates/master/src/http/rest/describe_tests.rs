@@ -198,11 +198,13 @@ fn wrong_properties_are_named_with_what_is_needed_re_07_t_pr_04() {
         ("spark.driver.cores", "-1", "at least 1"),
         ("spark.driver.cores", "99999999999999999999", "at least 1"),
         ("spark.driver.supervise", "nope, never", "true or false"),
-        ("spark.cores.max", "two men", "a whole number of cores, at least 1"),
+        ("spark.cores.max", "two men", "a number"),
+        ("spark.cores.max", "", "a number"),
         ("spark.driver.memory", "lots", "at least 1 MiB with its unit"),
         ("spark.driver.memory", "1024", "at least 1 MiB with its unit"),
         ("spark.driver.memory", "99999999999999999999g", "at least 1 MiB with its unit"),
-        ("spark.executor.memory", "", "at least 1 MiB with its unit"),
+        ("spark.executor.memory", "", "a size such as 512m"),
+        ("spark.executor.memory", "much", "a size such as 512m"),
         ("spark.driver.resource.gpu.amount", "-1", "a whole number, at least 0"),
     ] {
         let error = describe(&submission(&[(name, value)]), &here()).unwrap_err().to_string();
@@ -214,6 +216,22 @@ fn wrong_properties_are_named_with_what_is_needed_re_07_t_pr_04() {
     }
     let alone = describe(&submission(&[("spark.driver.resource.gpu.vendor", "nvidia.com")]), &here()).unwrap_err();
     assert!(alone.to_string().contains("sparkProperties.spark.driver.resource.gpu.amount: it is missing"), "{alone}");
+}
+
+#[test]
+fn what_is_only_checked_is_taken_as_the_original_takes_it_re_07() {
+    for (name, value) in [
+        // Applications read it as MiB.
+        ("spark.executor.memory", "1024"),
+        ("spark.executor.memory", "0"),
+        ("spark.executor.memory", " 512K "),
+        ("spark.cores.max", "0"),
+        ("spark.cores.max", "1.5"),
+        ("spark.cores.max", "1e3"),
+        ("spark.cores.max", "-1"),
+    ] {
+        assert_eq!(option(&described(&[(name, value)]), name), Some(value));
+    }
 }
 
 #[test]
