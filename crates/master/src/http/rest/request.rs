@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 const ACTION: &str = "CreateSubmissionRequest";
 
@@ -76,7 +76,8 @@ impl Submission {
         if body.trim_ascii().is_empty() {
             return Err(Malformed::Empty);
         }
-        let mut fields: Fields = serde_json::from_slice(body).map_err(|error| Malformed::Json(error.to_string()))?;
+        let mut fields: Fields<'_> =
+            serde_json::from_slice(body).map_err(|error| Malformed::Json(error.to_string()))?;
         fields.check_action()?;
         let spark_version = fields.text("clientSparkVersion")?;
         let spark_version = spark_version.ok_or_else(|| Malformed::missing("clientSparkVersion"))?;
@@ -109,16 +110,16 @@ const FIELDS: [&str; 8] = [
 
 /// The fields of a body. Of a name that comes twice the last value counts, as with the original.
 #[derive(Default)]
-struct Fields {
-    known: BTreeMap<String, Value>,
+struct Fields<'a> {
+    known: BTreeMap<String, &'a RawValue>,
     /// The names of others, in their order; values that nobody looks at take no memory.
     unknown: Vec<String>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Takes a field out; null is as good as none.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.known.remove(name).filter(|value| !value.is_null())
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.known.remove(name).filter(|value| !is_null(value))
     }
 
     fn text(&mut self, name: &str) -> Result<Option<String>, Malformed> {
@@ -137,17 +138,17 @@ impl Fields {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Body;
         impl<'de> Visitor<'de> for Body {
-            type Value = Fields;
+            type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with the field action")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let (mut fields, mut seen) = (Fields::default(), BTreeSet::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if FIELDS.contains(&name.as_str()) {
@@ -167,31 +168,32 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 /// A text. Numbers and truth values are taken as they are written: scripts send them for properties.
-fn text(field: &str, value: Value) -> Result<String, Malformed> {
-    let text = match value {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        other => return Err(Malformed::field(field, format!("{} was given; a text is needed", kind(&other)))),
+fn text(field: &str, value: &RawValue) -> Result<String, Malformed> {
+    let text = match Kind::of(value) {
+        Kind::Text => read(field, value)?,
+        Kind::Number | Kind::Truth => value.get().to_owned(),
+        other => return Err(other.instead_of(field, "a text")),
     };
     // No argument, variable or path of a program can have one.
     if text.contains('\0') { Err(Malformed::field(field, "NUL characters are not allowed")) } else { Ok(text) }
 }
 
-fn texts(field: &str, value: Value) -> Result<Vec<String>, Malformed> {
-    let Value::Array(items) = value else {
-        return Err(Malformed::field(field, format!("{} was given; a list of texts is needed", kind(&value))));
+fn texts(field: &str, value: &RawValue) -> Result<Vec<String>, Malformed> {
+    let items: Vec<&RawValue> = match Kind::of(value) {
+        Kind::List => read(field, value)?,
+        other => return Err(other.instead_of(field, "a list of texts")),
     };
     items.into_iter().enumerate().map(|(at, item)| text(&format!("{field}[{at}]"), item)).collect()
 }
 
 /// A value of null is as good as none.
-fn texts_by_name(field: &str, value: Value) -> Result<BTreeMap<String, String>, Malformed> {
-    let Value::Object(entries) = value else {
-        return Err(Malformed::field(field, format!("{} was given; an object of texts is needed", kind(&value))));
+fn texts_by_name(field: &str, value: &RawValue) -> Result<BTreeMap<String, String>, Malformed> {
+    let entries: BTreeMap<String, &RawValue> = match Kind::of(value) {
+        Kind::Object => read(field, value)?,
+        other => return Err(other.instead_of(field, "an object of texts")),
     };
-    let given = entries.into_iter().filter(|(_, value)| !value.is_null());
-    let checked = |(name, value): (String, Value)| {
+    let given = entries.into_iter().filter(|(_, value)| !is_null(value));
+    let checked = |(name, value): (String, &RawValue)| {
         let value = text(&format!("{field}.{name}"), value)?;
         if name.is_empty() || name.contains('\0') {
             return Err(Malformed::field(field, format!("{name:?} is no name: it is empty or has a NUL character")));
@@ -201,6 +203,11 @@ fn texts_by_name(field: &str, value: Value) -> Result<BTreeMap<String, String>, 
     given.map(checked).collect()
 }
 
+/// What is JSON may still be no text, such as half a pair of surrogates.
+fn read<'a, T: Deserialize<'a>>(field: &str, value: &'a RawValue) -> Result<T, Malformed> {
+    serde_json::from_str(value.get()).map_err(|error| Malformed::field(field, error.to_string()))
+}
+
 fn check_variables(environment: &BTreeMap<String, String>) -> Result<(), Malformed> {
     match environment.keys().find(|name| name.contains('=')) {
         Some(name) => Err(Malformed::field("environmentVariables", format!("{name:?} is no name: it has a '='"))),
@@ -208,13 +215,42 @@ fn check_variables(environment: &BTreeMap<String, String>) -> Result<(), Malform
     }
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+fn is_null(value: &RawValue) -> bool {
+    Kind::of(value) == Kind::Null
+}
+
+/// What a value is, as its first character tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Truth,
+    Number,
+    Text,
+    List,
+    Object,
+}
+
+impl Kind {
+    fn of(value: &RawValue) -> Self {
+        match value.get().as_bytes().first() {
+            Some(b'"') => Self::Text,
+            Some(b'[') => Self::List,
+            Some(b'{') => Self::Object,
+            Some(b't' | b'f') => Self::Truth,
+            Some(b'n') => Self::Null,
+            _ => Self::Number,
+        }
+    }
+
+    fn instead_of(self, field: &str, wanted: &str) -> Malformed {
+        let given = match self {
+            Self::Null => "null",
+            Self::Truth => "true or false",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+            Self::Object => "an object",
+        };
+        Malformed::field(field, format!("{given} was given; {wanted} is needed"))
     }
 }
