@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`ids`], [`address`], [`units`], [`time`], [`rng`] | the small words: names, places, amounts, clocks, the seeded generator |
+//! | [`ids`], [`address`], [`units`], [`time`], [`rng`], [`secrets`] | names, places, amounts, clocks, the seeded generator, what is not shown |
 //! | [`model`] | what is managed: applications, drivers, executors, workers, resources |
 //! | [`msg`] | what is said between master, worker, application client and submitter |
 //! | [`record`] | what is durable |
@@ -26,6 +26,7 @@ pub mod model;
 pub mod msg;
 pub mod record;
 pub mod rng;
+pub mod secrets;
 pub mod time;
 pub mod tracking;
 pub mod units;

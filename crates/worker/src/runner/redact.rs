@@ -1,11 +1,9 @@
 //! The header a log starts with (DRN-05, ERN-05), and keeping secrets out of it (SE-04).
 
-/// What stands in for a secret; the original's text, so that people find it.
-pub const REDACTED: &str = "*********(redacted)";
+pub use tanist_core::secrets::{REDACTED, is_secret};
+
 /// Length of the rule below the command.
 const RULE_LENGTH: usize = 40;
-/// Parts of a name that mark its value as secret, in lower case.
-const SECRET_WORDS: [&str; 7] = ["secret", "password", "token", "accesskey", "access.key", "access_key", "credential"];
 
 /// Whose command a header shows; decides its first words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +43,6 @@ pub fn redact(command: &[String]) -> Vec<String> {
         }
     };
     command.iter().map(redact_word).collect()
-}
-
-/// Whether a name speaks of a secret, in any case of letters.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

@@ -7,7 +7,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use tanist_core::secrets::is_secret;
+
 const ACTION: &str = "CreateSubmissionRequest";
+
+/// Characters of a wrong value that its refusal shows.
+const MOST_SHOWN: usize = 40;
 
 /// The protocol's other messages: known by name, and not taken here.
 const OTHER_MESSAGES: [&str; 8] = [
@@ -62,8 +67,12 @@ impl Malformed {
         Self::Field { field: field.into(), what: what.into() }
     }
 
-    fn missing(field: &str) -> Self {
-        Self::field(field, "it is missing")
+    fn missing(field: &str, wanted: &str) -> Self {
+        Self::field(field, format!("it is missing; {wanted} is needed"))
+    }
+
+    fn kind(field: &str, value: &RawValue, wanted: &str) -> Self {
+        Self::field(field, format!("{} was given; {wanted} is needed", shown(field, value)))
     }
 }
 
@@ -80,10 +89,14 @@ impl Submission {
             serde_json::from_slice(body).map_err(|error| Malformed::Json(error.to_string()))?;
         fields.check_action()?;
         let spark_version = fields.text("clientSparkVersion")?;
-        let spark_version = spark_version.ok_or_else(|| Malformed::missing("clientSparkVersion"))?;
-        let properties = fields.take("sparkProperties").ok_or_else(|| Malformed::missing("sparkProperties"))?;
+        let missing = |field: &'static str, wanted| move || Malformed::missing(field, wanted);
+        let spark_version = spark_version.ok_or_else(missing("clientSparkVersion", "a release such as 4.1.4"))?;
+        let properties = fields.take("sparkProperties");
+        let properties = properties.ok_or_else(missing("sparkProperties", "an object of texts, be it empty,"))?;
         let properties = texts_by_name("sparkProperties", properties)?;
-        let app_resource = fields.text("appResource")?.ok_or_else(|| Malformed::missing("appResource"))?;
+        let app_resource = fields.text("appResource")?;
+        let app_resource =
+            app_resource.ok_or_else(missing("appResource", "a path or URL, or an empty text for none,"))?;
         let main_class = fields.text("mainClass")?.filter(|class| !class.trim().is_empty());
         let main_class = main_class.ok_or_else(|| Malformed::field("mainClass", "Main class is missing."))?;
         let app_args = fields.take("appArgs").map(|args| texts("appArgs", args)).transpose()?.unwrap_or_default();
@@ -172,7 +185,7 @@ fn text(field: &str, value: &RawValue) -> Result<String, Malformed> {
     let text = match Kind::of(value) {
         Kind::Text => read(field, value)?,
         Kind::Number | Kind::Truth => value.get().to_owned(),
-        other => return Err(other.instead_of(field, "a text")),
+        _ => return Err(Malformed::kind(field, value, "a text")),
     };
     // No argument, variable or path of a program can have one.
     if text.contains('\0') { Err(Malformed::field(field, "NUL characters are not allowed")) } else { Ok(text) }
@@ -181,7 +194,7 @@ fn text(field: &str, value: &RawValue) -> Result<String, Malformed> {
 fn texts(field: &str, value: &RawValue) -> Result<Vec<String>, Malformed> {
     let items: Vec<&RawValue> = match Kind::of(value) {
         Kind::List => read(field, value)?,
-        other => return Err(other.instead_of(field, "a list of texts")),
+        _ => return Err(Malformed::kind(field, value, "a list of texts")),
     };
     items.into_iter().enumerate().map(|(at, item)| text(&format!("{field}[{at}]"), item)).collect()
 }
@@ -190,7 +203,7 @@ fn texts(field: &str, value: &RawValue) -> Result<Vec<String>, Malformed> {
 fn texts_by_name(field: &str, value: &RawValue) -> Result<BTreeMap<String, String>, Malformed> {
     let entries: BTreeMap<String, &RawValue> = match Kind::of(value) {
         Kind::Object => read(field, value)?,
-        other => return Err(other.instead_of(field, "an object of texts")),
+        _ => return Err(Malformed::kind(field, value, "an object of texts")),
     };
     let given = entries.into_iter().filter(|(_, value)| !is_null(value));
     let checked = |(name, value): (String, &RawValue)| {
@@ -241,16 +254,30 @@ impl Kind {
             _ => Self::Number,
         }
     }
+}
 
-    fn instead_of(self, field: &str, wanted: &str) -> Malformed {
-        let given = match self {
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Null => "null",
             Self::Truth => "true or false",
             Self::Number => "a number",
             Self::Text => "a text",
             Self::List => "a list",
             Self::Object => "an object",
-        };
-        Malformed::field(field, format!("{given} was given; {wanted} is needed"))
+        })
     }
+}
+
+/// What a value is and how it begins as it is written, unless it or its name speaks of a secret.
+fn shown(field: &str, value: &RawValue) -> String {
+    let kind = Kind::of(value);
+    if kind == Kind::Null || is_secret(field) || is_secret(value.get()) {
+        return kind.to_string();
+    }
+    let mut beginning: String = value.get().chars().take(MOST_SHOWN).collect();
+    if beginning.len() < value.get().len() {
+        beginning.push('…');
+    }
+    format!("{kind} ({beginning})")
 }

@@ -47,8 +47,13 @@ fn a_complete_request_is_read_as_it_was_sent_t_rs_01_t_pr_04() {
 
 #[test]
 fn what_is_needed_is_asked_for_by_name_re_07_t_pr_01() {
-    for field in ["clientSparkVersion", "sparkProperties", "appResource"] {
-        assert_eq!(read(&without(field)).unwrap_err(), format!("Malformed request: {field}: it is missing"));
+    for (field, wanted) in [
+        ("clientSparkVersion", "a release such as 4.1.4"),
+        ("sparkProperties", "an object of texts, be it empty,"),
+        ("appResource", "a path or URL, or an empty text for none,"),
+    ] {
+        let told = format!("Malformed request: {field}: it is missing; {wanted} is needed");
+        assert_eq!(read(&without(field)).unwrap_err(), told);
         assert_eq!(read(&with(field, Value::Null)), read(&without(field)), "null is as good as none");
     }
     for body in [without("mainClass"), with("mainClass", json!(" "))] {
@@ -107,16 +112,22 @@ fn what_is_no_text_although_it_is_json_is_told_so() {
 
 #[test]
 fn types_are_checked_with_the_way_to_the_value_re_07() {
+    let long = "é".repeat(39);
+    let long = format!("environmentVariables: a text (\"{long}…) was given; an object of texts is needed");
     for (field, value, says) in [
-        ("appArgs", json!("notarray"), "appArgs: a text was given; a list of texts is needed"),
-        ("appArgs", json!(["a", ["b"]]), "appArgs[1]: a list was given; a text is needed"),
+        ("appArgs", json!("notarray"), "appArgs: a text (\"notarray\") was given; a list of texts is needed"),
+        ("appArgs", json!("--password x"), "appArgs: a text was given; a list of texts is needed"),
+        ("appArgs", json!(["a", ["b"]]), "appArgs[1]: a list ([\"b\"]) was given; a text is needed"),
+        ("appArgs", json!([null]), "appArgs[0]: null was given; a text is needed"),
         ("appArgs", json!(["a\u{0}b"]), "appArgs[0]: NUL characters are not allowed"),
-        ("sparkProperties", json!([]), "sparkProperties: a list was given; an object of texts is needed"),
-        ("sparkProperties", json!({"k": {}}), "sparkProperties.k: an object was given; a text is needed"),
+        ("sparkProperties", json!([]), "sparkProperties: a list ([]) was given; an object of texts is needed"),
+        ("sparkProperties", json!({"k": {}}), "sparkProperties.k: an object ({}) was given; a text is needed"),
+        ("sparkProperties", json!({"my.token": [1]}), "sparkProperties.my.token: a list was given; a text is needed"),
+        ("environmentVariables", json!("é".repeat(100)), long.as_str()),
         ("sparkProperties", json!({"": "x"}), "sparkProperties: \"\" is no name"),
         ("environmentVariables", json!({"A=B": "x"}), "environmentVariables: \"A=B\" is no name: it has a '='"),
-        ("message", json!({}), "message: an object was given; a text is needed"),
-        ("mainClass", json!({}), "mainClass: an object was given; a text is needed"),
+        ("message", json!({}), "message: an object ({}) was given; a text is needed"),
+        ("mainClass", json!({}), "mainClass: an object ({}) was given; a text is needed"),
     ] {
         let error = read(&with(field, value)).unwrap_err();
         assert!(error.starts_with(&format!("Malformed request: {says}")), "{error}");
