@@ -48,6 +48,8 @@ struct Run {
     program: Option<Program>,
     /// As its keeper knows it.
     limit: Option<Limit>,
+    /// It was told to end while it started.
+    given_up: bool,
 }
 
 /// A program that runs.
@@ -212,12 +214,14 @@ impl World {
             }
             Effect::Prepare { run, what } => self.prepares(host, run, what),
             Effect::Spawn { run, launch } => {
+                self.breaks_off(host, run, false);
                 self.keeper_hears(process, run, launch.limit);
                 let wait = self.moment(50);
                 self.agenda.after(wait, Happening::Spawns { process, run });
             }
             Effect::Limit { run, limit } => self.keeper_hears(process, run, Some(limit)),
             Effect::Terminate { run } => {
+                self.breaks_off(host, run, true);
                 let program = self.hosts[host].runs.get(&run).and_then(|run| run.program);
                 if let Some(program) = program.filter(|program| program.heeds_sigterm) {
                     let wait = self.moment(2000);
@@ -225,6 +229,7 @@ impl World {
                 }
             }
             Effect::Kill { run } => {
+                self.breaks_off(host, run, true);
                 if let Some(program) = self.hosts[host].runs.get(&run).and_then(|run| run.program) {
                     self.is_killed(process, run, program.serial);
                 }
@@ -266,7 +271,7 @@ impl World {
             }
             What::Executor { executor, .. } => Work::Executor(executor),
         };
-        self.hosts[host].runs.insert(run, Run { work, program: None, limit: None });
+        self.hosts[host].runs.insert(run, Run { work, program: None, limit: None, given_up: false });
         let event = if self.one_in(20) {
             Event::PrepareFailed { run, message: "the artifact could not be fetched".to_owned() }
         } else {
@@ -274,6 +279,13 @@ impl World {
         };
         let wait = self.moment(500);
         self.worker_later(host, wait, event);
+    }
+
+    /// Whether a start that is under way comes to nothing.
+    fn breaks_off(&mut self, host: usize, run: RunId, given_up: bool) {
+        if let Some(known) = self.hosts[host].runs.get_mut(&run) {
+            known.given_up = given_up;
+        }
     }
 
     /// A program is started.
@@ -285,7 +297,10 @@ impl World {
         if self.is_still(host) {
             return self.hosts[host].waiting.push(Happening::Spawns { process, run });
         }
-        if self.one_in(20) || self.is_too_late(host, self.hosts[host].runs[&run].limit) {
+        if self.hosts[host].runs[&run].given_up
+            || self.one_in(20)
+            || self.is_too_late(host, self.hosts[host].runs[&run].limit)
+        {
             let event = Event::StartFailed { run, message: "no such program".to_owned() };
             return self.worker_handles(host, event);
         }

@@ -49,13 +49,23 @@ struct Run {
     _live: LiveRun,
 }
 
-/// How a process is told to end.
+/// How a process is told to end, also while it starts.
 #[derive(Debug, Clone, Default)]
 struct Reins {
     terminate: CancellationToken,
     kill: CancellationToken,
     /// Until when it may run, as told after its start.
     limit: watch::Sender<Option<Limit>>,
+}
+
+impl Reins {
+    /// Done once it is to end, one way or the other.
+    async fn pulled(&self) {
+        tokio::select! {
+            () = self.terminate.cancelled() => {}
+            () = self.kill.cancelled() => {}
+        }
+    }
 }
 
 impl Runs {
@@ -84,7 +94,7 @@ impl Runs {
     pub(crate) fn spawn(&mut self, run: RunId, launch: Launch) {
         let Some(known) = self.runs.get_mut(&run) else { return };
         known.reins = Reins::default();
-        let process = begin(Arc::clone(&self.workshop), known.what.clone(), launch);
+        let process = begin(Arc::clone(&self.workshop), known.what.clone(), launch, known.reins.clone());
         let task = tokio::spawn(see_through(run, process, known.reins.clone(), self.handle.clone()));
         known.task = AbortOnDropHandle::new(task);
     }
@@ -116,13 +126,18 @@ impl Runs {
     }
 }
 
-/// Starts the process of a run.
-async fn begin(workshop: Arc<Workshop>, what: What, launch: Launch) -> Result<Process, RunnerError> {
+/// Starts the process of a run, unless it is told to end before it runs: any step may wait for a disk that is gone.
+async fn begin(workshop: Arc<Workshop>, what: What, launch: Launch, reins: Reins) -> Result<Process, RunnerError> {
     let (keeper, dir) = (workshop.keeper.clone(), workshop.place.run_dir(&what));
     let cwd = dir.clone();
     let spec =
         blocking("make ready to start a program in", &cwd, move || process_spec(&what, launch, &dir, &workshop.around));
-    Process::start(&spec.await?, &keeper).await
+    let spec = tokio::select! {
+        biased;
+        () = reins.pulled() => return Err(RunnerError::GivenUp),
+        spec = spec => spec?,
+    };
+    Process::start_unless(&spec, &keeper, reins.pulled()).await
 }
 
 /// Waits for a process to start, passes signals on, and tells of its beginning and end.

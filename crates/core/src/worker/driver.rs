@@ -249,7 +249,7 @@ impl Worker {
         let Some(known) = self.drivers.get_mut(key).filter(|known| known.process.phase == Phase::Starting) else {
             return;
         };
-        known.process.started(pid, ctx.now.mono, ctx.effects);
+        known.process.started(pid, ctx.now.mono);
         if known.restarts == 0 {
             self.send(WorkerToMaster::DriverStarted { driver: key.0.clone(), attempt: key.1 }, ctx);
         }

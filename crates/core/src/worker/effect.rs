@@ -56,12 +56,13 @@ pub enum Effect {
         /// The limit.
         limit: Limit,
     },
-    /// SIGTERM to the run's process group.
+    /// SIGTERM to the run's process group. Where its start is still under way, that is broken off and answered by
+    /// `StartFailed` once nothing is left of it, or the process gets the signal when it runs.
     Terminate {
         /// Which run.
         run: RunId,
     },
-    /// SIGKILL to everything that belongs to the run.
+    /// SIGKILL to everything that belongs to the run; breaks a start off, too.
     Kill {
         /// Which run.
         run: RunId,

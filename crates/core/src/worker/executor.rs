@@ -145,7 +145,7 @@ impl Worker {
         if known.process.phase != Phase::Starting {
             return;
         }
-        known.process.started(pid, ctx.now.mono, ctx.effects);
+        known.process.started(pid, ctx.now.mono);
         if known.process.ended_by().is_some() {
             return;
         }

@@ -85,7 +85,7 @@ impl Process {
     }
 
     /// Ends it: SIGTERM now, SIGKILL at `kill_at`, or earlier if that was wished before; only that if it is time for it.
-    /// True = there is no process, so it is over.
+    /// Either breaks a start off, which may take for ever otherwise. True = there is no process, so it is over.
     pub(super) fn end(&mut self, cause: Cause, now: Mono, kill_at: Mono, effects: &mut Vec<Effect>) -> bool {
         let first = self.ending.is_none();
         let ending = self.ending.get_or_insert(Ending { cause, kill_at, killed_at: None });
@@ -93,7 +93,7 @@ impl Process {
         ending.kill_at = ending.kill_at.min(kill_at);
         if now >= ending.kill_at {
             self.kill_due(now, effects);
-        } else if matches!(self.phase, Phase::Running { .. }) {
+        } else if self.is_live() {
             if first {
                 effects.push(Effect::Terminate { run: self.run });
             }
@@ -109,22 +109,15 @@ impl Process {
         self.ending.get_or_insert(Ending { cause, kill_at: now, killed_at: Some(now) });
     }
 
-    /// Its process runs. One that was to be ended meanwhile is ended now.
-    pub(super) fn started(&mut self, pid: u32, now: Mono, effects: &mut Vec<Effect>) {
+    /// Its process runs. What it was told while it started reaches it all the same.
+    pub(super) fn started(&mut self, pid: u32, now: Mono) {
         self.phase = Phase::Running { pid, since: now };
-        let Some(ending) = &mut self.ending else { return };
-        if now < ending.kill_at {
-            effects.push(Effect::Terminate { run: self.run });
-            effects.push(Effect::Arm { timer: Timer::Kill(self.run), at: ending.kill_at });
-        } else {
-            self.kill_due(now, effects);
-        }
     }
 
     /// An alarm for SIGKILL, or for looking whether it helped.
     pub(super) fn kill_due(&mut self, now: Mono, effects: &mut Vec<Effect>) -> KillDue {
-        let running = matches!(self.phase, Phase::Running { .. });
-        let Some(ending) = self.ending.as_mut().filter(|ending| running && now >= ending.kill_at) else {
+        let live = self.is_live();
+        let Some(ending) = self.ending.as_mut().filter(|ending| live && now >= ending.kill_at) else {
             return KillDue::Nothing;
         };
         match ending.killed_at {

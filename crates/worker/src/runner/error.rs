@@ -125,6 +125,9 @@ pub enum RunnerError {
         /// The program.
         program: String,
     },
+    /// It was to end before it ran.
+    #[error("the program was told to end before it had started")]
+    GivenUp,
 
     /// An id cannot be the name of a directory or file.
     #[error(

@@ -1,6 +1,6 @@
 //! The worker's handle of one program: start, signal, wait. Dropping it kills the program and all it started.
 
-use std::{collections::BTreeMap, os::fd::OwnedFd, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, future::pending, os::fd::OwnedFd, path::PathBuf, process::Stdio, time::Duration};
 
 use rustix::{
     fs::{OFlags, fcntl_setfl},
@@ -8,9 +8,9 @@ use rustix::{
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStdin, ChildStdout, Command},
     task::spawn_blocking,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -114,39 +114,33 @@ impl Process {
     /// [`RunnerError::Start`] when the program, its directory or its logs cannot be used; the others when the keeper
     /// itself cannot.
     pub async fn start(spec: &ProcessSpec, keeper: &KeeperProgram) -> Result<Self, RunnerError> {
-        let program = spec.program.clone();
-        let mark = uuid::Uuid::new_v4().to_string();
-        let mut order = serde_json::to_vec(&keeper_spec(spec, keeper, &mark))
-            .map_err(|source| RunnerError::Order { program: program.clone(), source })?;
-        order.push(b'\n');
-        let mut command = Command::new(&keeper.binary);
-        for name in KEPT_BACK {
-            command.env_remove(name);
-        }
-        let mut child = command
-            .arg0("tanist-keeper")
-            .args(&keeper.args)
-            .arg(KEEP_SUBCOMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
-        let (Some(mut control), Some(reports)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(RunnerError::KeeperLost { program });
+        Self::start_unless(spec, keeper, pending()).await
+    }
+
+    /// As [`Self::start`], unless `given_up` is done before the program runs. A start may wait for ever where a log or a
+    /// directory is on a disk that is gone.
+    ///
+    /// # Errors
+    /// As of [`Self::start`]; [`RunnerError::GivenUp`] once nothing is left of a start that was given up.
+    pub async fn start_unless(
+        spec: &ProcessSpec,
+        keeper: &KeeperProgram,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<Self, RunnerError> {
+        let mut starting = Starting::begin(spec, keeper)?;
+        let pid = tokio::select! {
+            biased;
+            () = given_up => {
+                starting.leave_nothing().await;
+                return Err(RunnerError::GivenUp);
+            }
+            pid = starting.pid() => pid?,
         };
-        // A keeper that cannot take its order also ends its reports, which is noticed below.
-        let _ = control.write_all(&order).await;
-        let mut reports = BufReader::new(reports).lines();
-        let pid = match next_report(&mut reports).await {
-            Some(Report::Started { pid }) => pid.unsigned_abs(),
-            Some(Report::StartFailed { failure }) => return Err(failure.into()),
-            Some(Report::Exited { .. }) | None => return Err(RunnerError::KeeperLost { program }),
-        };
-        let control =
-            control.into_owned_fd().map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
+        let Starting { program, mark, control, reports, keeper: child, .. } = starting;
+        let failed = |source| RunnerError::Keeper { binary: keeper.binary.clone(), source };
+        let control = control.into_owned_fd().map_err(failed)?;
         // A keeper that stands still must not make this process stand still, too.
-        fcntl_setfl(&control, OFlags::NONBLOCK)
-            .map_err(|error| RunnerError::Keeper { binary: keeper.binary.clone(), source: error.into() })?;
+        fcntl_setfl(&control, OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
         Ok(Self { pid, program, mark, control, reports, keeper: child, killed_at: None, exit: None })
     }
 
@@ -226,6 +220,66 @@ impl Process {
         // Broken pipe: it has ended. Full pipe: the keeper stands still. It then hears an older limit and keeps to that, and
         // is killed if it was to kill.
         let _ = write(&self.control, &line);
+    }
+}
+
+/// A keeper whose program does not run yet.
+struct Starting {
+    program: String,
+    mark: String,
+    order: Vec<u8>,
+    control: ChildStdin,
+    reports: Lines<BufReader<ChildStdout>>,
+    keeper: Child,
+}
+
+impl Starting {
+    fn begin(spec: &ProcessSpec, keeper: &KeeperProgram) -> Result<Self, RunnerError> {
+        let program = spec.program.clone();
+        let mark = uuid::Uuid::new_v4().to_string();
+        let mut order = serde_json::to_vec(&keeper_spec(spec, keeper, &mark))
+            .map_err(|source| RunnerError::Order { program: program.clone(), source })?;
+        order.push(b'\n');
+        let mut command = Command::new(&keeper.binary);
+        for name in KEPT_BACK {
+            command.env_remove(name);
+        }
+        let mut child = command
+            .arg0("tanist-keeper")
+            .args(&keeper.args)
+            .arg(KEEP_SUBCOMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| RunnerError::Keeper { binary: keeper.binary.clone(), source })?;
+        let (Some(control), Some(reports)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(RunnerError::KeeperLost { program });
+        };
+        Ok(Self { program, mark, order, control, reports: BufReader::new(reports).lines(), keeper: child })
+    }
+
+    /// Gives the order, and waits until the program runs.
+    async fn pid(&mut self) -> Result<u32, RunnerError> {
+        // A keeper that cannot take its order also ends its reports, which is noticed below.
+        let _ = self.control.write_all(&self.order).await;
+        match next_report(&mut self.reports).await {
+            Some(Report::Started { pid }) => Ok(pid.unsigned_abs()),
+            Some(Report::StartFailed { failure }) => Err(failure.into()),
+            Some(Report::Exited { .. }) | None => Err(RunnerError::KeeperLost { program: self.program.clone() }),
+        }
+    }
+
+    /// Returns once neither the keeper is there nor anything that it has started.
+    async fn leave_nothing(self) {
+        let Self { program, mark, control, mut keeper, .. } = self;
+        // This is the keeper's sign to kill what there is, if it can see it.
+        drop(control);
+        if timeout(KEEPER_PATIENCE, keeper.wait()).await.is_err() {
+            tracing::warn!(%program, "keeper cannot start its program: killing it");
+            let _ = keeper.start_kill();
+            let _ = keeper.wait().await;
+            let _ = spawn_blocking(move || clear_marked(&mark)).await;
+        }
     }
 }
 

@@ -246,6 +246,40 @@ async fn drn_08_a_kill_before_the_start_prevents_it() {
     assert!(!worker.work().join("driver-1/ran").exists());
 }
 
+/// Processes that have this file open.
+fn users(file: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("fd"));
+    let uses = |files: &Path| {
+        let mut files = fs::read_dir(files).into_iter().flatten().flatten();
+        files.any(|open| fs::read_link(open.path()).is_ok_and(|path| path == file))
+    };
+    processes.filter(|files| uses(files)).map(|files| files.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn drn_08_a_kill_ends_a_start_that_hangs() {
+    let mut master = FakeMaster::start(1).await;
+    let worker = TestWorker::start(&[&master]).await;
+    let (mut session, _) = master.registered().await;
+    // Who opens a pipe that nobody reads waits for ever.
+    session.launch_driver("driver-1", script("rm stdout stderr; mkfifo stderr")).await;
+    assert_eq!(session.outcome("driver-1").await.state, DriverState::Finished);
+    let log = worker.work().join("driver-1/stdout");
+    assert!(!log.exists());
+    let description = script("touch ran");
+    let booking = Booking { cores: Cores(1), memory: Memory::mib(64), resources: Addresses::default() };
+    let (driver, attempt) = (DriverId::new("driver-1").unwrap(), Attempt(2));
+    let launch =
+        WorkerCommand::LaunchDriver { driver: driver.clone(), attempt, description: Arc::new(description), booking };
+    session.command(launch).await;
+    until("its keeper opens its logs", || users(&log).len() == 1).await;
+    session.command(WorkerCommand::KillDriver { driver, attempt }).await;
+    let (_, outcome) = session.driver_ended("driver-1").await;
+    assert_eq!((outcome.state, outcome.exit_code), (DriverState::Killed, None));
+    assert_eq!(users(&log), [] as [String; 0], "nothing of it is left");
+    assert!(!worker.work().join("driver-1/ran").exists());
+}
+
 #[tokio::test]
 async fn wl_10_drn_09_a_worker_that_stops_ends_everything_first() {
     let (master, mut worker, mut session) = TestWorker::with_a_master().await;

@@ -113,25 +113,40 @@ fn drn_08_a_kill_before_the_start_prevents_it() {
     assert_eq!(bench.worker.view(Wall(0)).cores_used, Cores::ZERO);
 }
 
-#[test]
-fn a_kill_between_spawn_and_start_reaches_the_process() {
+/// A driver whose process was asked for, and which was told to end before it was heard of.
+fn killed_while_it_starts() -> (Bench, RunId) {
     let mut bench = Bench::registered(config());
-    bench.launch_driver(1, driver(false));
+    bench.launch_driver(1, driver(true));
     let run = bench.run();
     bench.event(Event::Prepared { run, ready: Ready::default() });
-    assert_eq!(bench.command(kill(1)), []);
+    assert_eq!(bench.command(kill(1)), [Effect::Terminate { run }], "DRN-08: the start is broken off");
+    (bench, run)
+}
+
+#[test]
+fn drn_08_a_kill_during_the_start_prevents_it() {
+    let (mut bench, run) = killed_while_it_starts();
+    let effects = bench.event(Event::StartFailed { run, message: "broken off".to_owned() }).to_vec();
+    assert_eq!((outcomes(&effects)[0].state, outcomes(&effects)[0].exit_code), (DriverState::Killed, None));
+    assert!(effects.contains(&Effect::Forget { run }));
+}
+
+#[test]
+fn a_kill_during_the_start_is_not_forgotten_if_that_is_quicker() {
+    let (mut bench, run) = killed_while_it_starts();
     bench.now += 4000;
-    assert!(bench.event(Event::Started { run, pid: 9 }).contains(&Effect::Terminate { run }));
+    assert_eq!(bench.event(Event::Started { run, pid: 9 }).len(), 1, "only the start is told: the signal is under way");
     assert!(!bench.pass(Duration::from_millis(5999)).contains(&Effect::Kill { run }));
     assert!(bench.pass(Duration::from_millis(1)).contains(&Effect::Kill { run }), "counted from the kill");
-    // A start that took longer than the time-out is not asked politely any more.
-    let mut bench = Bench::registered(config());
-    bench.launch_driver(1, driver(false));
-    let run = bench.run();
-    bench.event(Event::Prepared { run, ready: Ready::default() });
-    bench.command(kill(1));
-    bench.now += 20_000;
-    assert!(bench.event(Event::Started { run, pid: 9 }).contains(&Effect::Kill { run }));
+}
+
+#[test]
+fn a_start_that_cannot_be_broken_off_is_told_as_an_orphan() {
+    let (mut bench, run) = killed_while_it_starts();
+    assert!(bench.pass(Duration::from_secs(10)).contains(&Effect::Kill { run }));
+    let later = bench.pass(Duration::from_secs(10));
+    assert!(later.iter().any(|effect| matches!(effect, Effect::Warn(Trouble::Orphaned { run: of, .. }) if *of == run)));
+    assert_eq!(bench.worker.view(Wall(0)).drivers[0].phase, RunPhase::Ending, "it keeps its place");
 }
 
 #[test]

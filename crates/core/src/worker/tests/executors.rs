@@ -87,9 +87,8 @@ fn a_process_that_starts_after_its_kill_is_not_reported_as_running() {
     bench.launch_executor(0, 1);
     let run = bench.run();
     bench.event(Event::Prepared { run, ready: Ready::default() });
-    bench.command(kill(0));
-    let effects = bench.event(Event::Started { run, pid: 1 }).to_vec();
-    assert_eq!(effects, [Effect::Terminate { run }]);
+    assert_eq!(bench.command(kill(0)), [Effect::Terminate { run }]);
+    assert_eq!(bench.event(Event::Started { run, pid: 1 }), []);
     assert_eq!(executor_states(bench.event(Event::Exited { run, code: 143 }))[0].0, ExecutorState::Killed);
 }
 

@@ -98,7 +98,7 @@ fn a_kill_that_was_asked_for_stays_one_and_is_not_later() {
 }
 
 #[test]
-fn a_process_that_starts_after_the_deadline_is_killed_at_once() {
+fn a_start_that_takes_too_long_is_broken_off_in_time() {
     let mut bench = Bench::registered(config());
     bench.say(MasterToWorker::HeartbeatSeen);
     bench.launch_driver(1, fragile());
@@ -106,8 +106,10 @@ fn a_process_that_starts_after_the_deadline_is_killed_at_once() {
     bench.event(Event::Prepared { run, ready: Ready::default() });
     bench.now = 1000;
     bench.close();
-    bench.pass(Duration::from_secs(58));
-    assert!(bench.event(Event::Started { run, pid: 1 }).contains(&Effect::Kill { run }));
+    assert!(bench.pass(Duration::from_secs(45)).contains(&Effect::Terminate { run }));
+    assert!(bench.pass(Duration::from_secs(10)).contains(&Effect::Kill { run }));
+    bench.event(Event::StartFailed { run, message: "broken off".to_owned() });
+    assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
 }
 
 #[test]
