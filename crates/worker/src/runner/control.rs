@@ -23,7 +23,8 @@ use rustix::{
 use super::{
     descendants::kill_descendants,
     host::boottime_ms,
-    wire::{Control, Limit},
+    keeper::report,
+    wire::{Control, Limit, Report},
 };
 
 /// The clock is looked at this often, because waiting takes no notice of a suspended host. SIGKILL that has not helped is
@@ -127,7 +128,10 @@ impl Warden {
     fn obey(&mut self, line: &str) {
         match serde_json::from_str(line) {
             Ok(Control::Terminate) => self.terminate(),
-            Ok(Control::Kill) => self.kill(),
+            Ok(Control::Kill) => {
+                self.kill();
+                report(&Report::Killing);
+            }
             // What was told to end for its limit is not taken back.
             Ok(Control::Limit(_)) if self.progress.at_limit.load(Ordering::Acquire) => {}
             Ok(Control::Limit(limit)) => self.limit = Some(limit),

@@ -5,13 +5,16 @@
 
 use std::{
     collections::HashMap,
-    fs, thread,
+    fs,
+    os::fd::OwnedFd,
+    thread,
     time::{Duration, Instant},
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, Signal, WaitOptions, getpid, kill_process, wait},
+    process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, wait},
 };
 
 /// Environment variable by which a worker recognises the processes of a keeper that was itself killed.
@@ -52,17 +55,30 @@ pub(super) fn clear_descendants() -> usize {
 pub(super) fn clear_marked(mark: &str) -> usize {
     let needle = format!("{MARK_VARIABLE}={mark}");
     let deadline = Instant::now() + CLEAR_DEADLINE;
+    // Who dies carries no mark any more, and may still have its memory and its devices.
+    let mut dying: HashMap<Pid, OwnedFd> = HashMap::new();
     loop {
         let found = marked(needle.as_bytes());
-        if found.is_empty() || Instant::now() >= deadline {
-            return found.len();
-        }
-        for pid in found {
+        for &pid in &found {
             // It may have ended since it was listed.
+            if let Ok(witness) = pidfd_open(pid, PidfdFlags::empty()) {
+                dying.entry(pid).or_insert(witness);
+            }
             let _ = kill_process(pid, Signal::KILL);
+        }
+        dying.retain(|_, witness| !has_ended(witness));
+        let left = found.len().max(dying.len());
+        if left == 0 || Instant::now() >= deadline {
+            return left;
         }
         thread::sleep(ROUND_PAUSE);
     }
+}
+
+/// Whether the process is gone, with its memory and its files.
+pub(super) fn has_ended(witness: &OwnedFd) -> bool {
+    let now = Timespec::default();
+    poll(&mut [PollFd::new(witness, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn no_children_left() -> bool {

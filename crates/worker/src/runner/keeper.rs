@@ -57,7 +57,7 @@ pub fn main_keep() -> ExitCode {
 }
 
 /// A worker that is gone cannot be told; the end of its control pipe is handled elsewhere.
-fn report(report: &Report) {
+pub(super) fn report(report: &Report) {
     if let Ok(mut line) = serde_json::to_vec(report) {
         line.push(b'\n');
         let mut stdout = io::stdout().lock();

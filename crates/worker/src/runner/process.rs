@@ -5,17 +5,18 @@ use std::{collections::BTreeMap, future::pending, os::fd::OwnedFd, path::PathBuf
 use rustix::{
     fs::{OFlags, fcntl_setfl},
     io::write,
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     task::spawn_blocking,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
     RunnerError,
-    descendants::{MARK_VARIABLE, clear_marked},
+    descendants::{MARK_VARIABLE, clear_marked, has_ended},
     keeper::SIGNAL_BASE,
     logs::LogSink,
     wire::{Control, EXEC_SUBCOMMAND, KEEP_SUBCOMMAND, KeeperSpec, Launch, Report, SELF_EXE},
@@ -23,9 +24,16 @@ use super::{
 
 pub use super::wire::Limit;
 
-/// A keeper that does not report the end of a program this long after it was to kill it stands still. Short, because
-/// somebody may count on the end; long enough for a loaded host.
+/// A keeper that has not sent SIGKILL this long after it was told to stands still. Short, because somebody may count on the
+/// end; long enough for a loaded host.
 const KEEPER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A keeper that has sent it waits until the kernel has taken back the program's memory and devices, which is the end that
+/// is told. One that does not come to that end for so long may stand still, too.
+const DEATH_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often it is looked whether a program is gone that its keeper does not wait for any more.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Settings of the worker with secrets in them, which no program inherits: ours, and those of Spark that are understood and
 /// may have them in an option.
@@ -101,7 +109,10 @@ pub struct Process {
     control: OwnedFd,
     reports: Lines<BufReader<ChildStdout>>,
     keeper: Child,
-    killed_at: Option<Instant>,
+    /// Tells when the program is gone with all it has; none where the kernel has no such thing, or it is gone already.
+    witness: Option<OwnedFd>,
+    /// When the keeper counts as one that stands still.
+    patience_ends: Option<Instant>,
     exit: Option<Exit>,
 }
 
@@ -141,7 +152,8 @@ impl Process {
         let control = control.into_owned_fd().map_err(failed)?;
         // A keeper that stands still must not make this process stand still, too.
         fcntl_setfl(&control, OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
-        Ok(Self { pid, program, mark, control, reports, keeper: child, killed_at: None, exit: None })
+        let witness = Pid::from_raw(pid.cast_signed()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Self { pid, program, mark, control, reports, keeper: child, witness, patience_ends: None, exit: None })
     }
 
     /// The program's process id; also its group's.
@@ -157,7 +169,7 @@ impl Process {
     /// SIGKILL to the program and everything it started, wherever that went. Without effect once it has ended. A keeper
     /// that does not do it in time is killed itself, as long as somebody [waits](Self::wait).
     pub fn kill(&mut self) {
-        self.killed_at.get_or_insert_with(Instant::now);
+        self.patience_ends.get_or_insert_with(|| Instant::now() + KEEPER_PATIENCE);
         self.say(Control::Kill);
     }
 
@@ -188,14 +200,23 @@ impl Process {
     }
 
     async fn last_report(&mut self) -> Option<Report> {
-        let Some(killed_at) = self.killed_at else { return next_report(&mut self.reports).await };
-        let Ok(report) = timeout_at(killed_at + KEEPER_PATIENCE, next_report(&mut self.reports)).await else {
-            tracing::warn!(pid = self.pid, program = %self.program, "keeper does not kill its program: killing both");
-            // It may have ended in this very moment.
-            let _ = self.keeper.start_kill();
-            return next_report(&mut self.reports).await;
-        };
-        report
+        loop {
+            let report = next_report(&mut self.reports);
+            let report = match self.patience_ends {
+                None => Ok(report.await),
+                Some(end) => timeout_at(end, report).await,
+            };
+            match report {
+                Ok(Some(Report::Killing)) => self.patience_ends = Some(Instant::now() + DEATH_PATIENCE),
+                Ok(report) => return report,
+                Err(_) => {
+                    tracing::warn!(pid = self.pid, program = %self.program, "keeper does not kill its program: killing both");
+                    // It may have ended in this very moment, so its last word is still heard.
+                    let _ = self.keeper.start_kill();
+                    self.patience_ends = None;
+                }
+            }
+        }
     }
 
     /// Somebody killed the keeper. The kernel killed the program with it; what the program had started is found by
@@ -205,6 +226,7 @@ impl Process {
         let _ = self.keeper.wait().await;
         let mark = self.mark.clone();
         let survivors = spawn_blocking(move || clear_marked(&mark)).await;
+        self.gone().await;
         tracing::warn!(
             pid = self.pid,
             program = %self.program,
@@ -212,6 +234,13 @@ impl Process {
             "keeper was killed, and the program with it"
         );
         Exit { code: SIGNAL_BASE + KILL_NUMBER, signal: Some(KILL_NUMBER), at_limit: false }
+    }
+
+    /// Waits until the program has nothing any more, which is some time after it was killed.
+    async fn gone(&self) {
+        while self.witness.as_ref().is_some_and(|witness| !has_ended(witness)) {
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     fn say(&self, what: Control) {
@@ -265,7 +294,9 @@ impl Starting {
         match next_report(&mut self.reports).await {
             Some(Report::Started { pid }) => Ok(pid.unsigned_abs()),
             Some(Report::StartFailed { failure }) => Err(failure.into()),
-            Some(Report::Exited { .. }) | None => Err(RunnerError::KeeperLost { program: self.program.clone() }),
+            Some(Report::Killing | Report::Exited { .. }) | None => {
+                Err(RunnerError::KeeperLost { program: self.program.clone() })
+            }
         }
     }
 

@@ -81,9 +81,20 @@ pub(super) struct LauncherSpec {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Report {
-    Started { pid: i32 },
-    StartFailed { failure: StartFailure },
-    Exited { code: i32, signal: Option<i32>, survivors: usize, at_limit: bool },
+    Started {
+        pid: i32,
+    },
+    StartFailed {
+        failure: StartFailure,
+    },
+    /// It was told to kill, and has sent the signal. The end may take long: the kernel takes back what the program has.
+    Killing,
+    Exited {
+        code: i32,
+        signal: Option<i32>,
+        survivors: usize,
+        at_limit: bool,
+    },
 }
 
 /// Why a program could not be started; nothing of it runs.

@@ -1,13 +1,14 @@
 //! A program ends at its limit, whoever stands still.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 use tanist_worker::runner::{
     RunnerError,
     host::boottime_ms,
-    process::{Exit, Limit, Process, ProcessSpec},
+    process::{Exit, KeeperProgram, Limit, Process, ProcessSpec},
 };
+use tempfile::TempDir;
 
 use crate::family::{FAMILY, PATIENCE, family, hold, is_alive, keeper, parent, shell, signal, survivors, text, until};
 
@@ -113,4 +114,43 @@ async fn a_program_whose_limit_has_passed_is_not_started() {
         other => panic!("unexpected {other:?}"),
     }
     assert_eq!(text(&dir, "stdout"), "");
+}
+
+/// A keeper that is a shell script. Its first line of input is the order; what it says is what a keeper says.
+fn scripted(dir: &TempDir, script: &str) -> KeeperProgram {
+    let file = dir.path().join("keeper.sh");
+    fs::write(&file, format!("read order\n{script}")).unwrap();
+    KeeperProgram { binary: PathBuf::from("/bin/sh"), args: vec![file.display().to_string()] }
+}
+
+/// The kernel takes a second to take back 10 GiB, and as long a driver of a device may need.
+#[tokio::test]
+async fn a_keeper_that_has_killed_is_given_time_until_the_program_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = r#"
+        echo '{"event":"started","pid":'$$'}'
+        read control
+        echo '{"event":"killing"}'
+        sleep 1
+        echo '{"event":"exited","code":9,"signal":null,"survivors":0,"at_limit":false}'
+    "#;
+    let mut process = Process::start(&shell(dir.path(), ""), &scripted(&dir, script)).await.unwrap();
+    process.kill();
+    assert_eq!(ended(&mut process).await.code, 9, "what it has said at last counts");
+}
+
+#[tokio::test]
+async fn a_program_has_not_ended_before_it_is_gone_even_if_its_keeper_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = r#"
+        sleep 600 > /dev/null &
+        echo '{"event":"started","pid":'$!'}'
+        read control
+    "#;
+    let mut process = Process::start(&shell(dir.path(), ""), &scripted(&dir, script)).await.unwrap();
+    process.kill();
+    let too_soon = tokio::time::timeout(Duration::from_millis(500), process.wait()).await;
+    assert!(too_soon.is_err() && is_alive(process.pid()), "{too_soon:?}");
+    signal(process.pid(), Signal::KILL);
+    assert_eq!(ended(&mut process).await.signal, Some(9));
 }
