@@ -1,7 +1,7 @@
 //! What a worker process is started with.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,6 +197,22 @@ impl WorkerOptions {
         }
     }
 
+    /// Programs are told these directories and run in others: relative ones are from here.
+    ///
+    /// # Errors
+    /// For a directory that is no path at all.
+    pub(crate) fn absolute(mut self) -> Result<Self, WorkerError> {
+        let homes =
+            self.homes.usual.iter_mut().chain(self.homes.by_family.values_mut()).map(|home| ("Spark home", home));
+        for (field, dir) in self.local_dirs.iter_mut().map(|dir| ("local directory", dir)).chain(homes) {
+            *dir = path::absolute(&dir).map_err(|_| {
+                let allowed = "a path, absolute or from the directory in which the worker was started";
+                WorkerError::Invalid { field, value: dir.display().to_string(), allowed }
+            })?;
+        }
+        Ok(self)
+    }
+
     /// Who this process is, once it is known by which port it is reached.
     pub(crate) fn identity(
         &self,
@@ -285,6 +301,22 @@ mod tests {
         let mut expected = WorkerConfig::new(identity, config.cores, config.memory);
         expected.tracking.masters = vec!["m1:7077".to_owned()];
         assert_eq!(format!("{config:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn directories_that_programs_are_told_are_absolute_wl_03() {
+        let mut relative = options();
+        relative.local_dirs = vec![PathBuf::from("scratch"), PathBuf::from("/tmp")];
+        relative.homes.usual = Some(PathBuf::from("spark"));
+        relative.homes.by_family.insert("3.5".parse().unwrap(), PathBuf::from("spark-3.5"));
+        let here = env::current_dir().unwrap();
+        let absolute = relative.clone().absolute().unwrap();
+        assert_eq!(absolute.local_dirs, [here.join("scratch"), PathBuf::from("/tmp")]);
+        assert_eq!(absolute.homes.usual, Some(here.join("spark")));
+        assert_eq!(absolute.homes.by_family.values().collect::<Vec<_>>(), [&here.join("spark-3.5")]);
+        relative.local_dirs.push(PathBuf::new());
+        let message = relative.absolute().unwrap_err().to_string();
+        assert!(message.contains("local directory") && message.contains("\"\""), "{message}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From a command to a command line (CMD-01 … CMD-03).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use tanist_core::model::{Command, JavaProgram, Program};
 use tanist_core::units::Memory;
@@ -140,7 +140,8 @@ impl Installation {
             let path = variable("PATH", environment, host).unwrap_or_default();
             std::env::split_paths(&path).map(|dir| dir.join("java")).collect()
         };
-        let Some(found) = java.iter().find(|java| java.is_file()) else {
+        // It was found from here, and is run elsewhere.
+        let Some(found) = java.iter().find(|java| java.is_file()).and_then(|java| path::absolute(java).ok()) else {
             let tried = java.iter().map(|java| java.display().to_string()).collect::<Vec<_>>().join(", ");
             return Err(RunnerError::NoJava { main_class, tried });
         };

@@ -109,6 +109,19 @@ fn cmd_01_java_and_spark_are_those_of_the_command_the_setting_and_the_path() {
 }
 
 #[test]
+fn cmd_01_java_is_run_where_it_was_found() {
+    let host = Installed(tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap());
+    for file in ["java/bin/java", "spark/jars/spark.jar"] {
+        fs::create_dir_all(host.0.path().join(file).parent().unwrap()).unwrap();
+        fs::write(host.0.path().join(file), "").unwrap();
+    }
+    let here = std::env::current_dir().unwrap();
+    let relative = host.0.path().strip_prefix(here).unwrap().join("java").display().to_string();
+    let built = host.line(java(&[], &[], &[]), &[("JAVA_HOME", &relative)]);
+    assert_eq!(built.program, host.path("java/bin/java"), "the program runs in a directory of its own");
+}
+
+#[test]
 fn cmd_01_without_java_or_spark_the_error_names_the_setting() {
     let host = Installed::new();
     let spark = |home: Option<&str>| Homes { usual: home.map(PathBuf::from), ..Homes::default() };

@@ -80,6 +80,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Exit, WorkerError> {
     options.check()?;
+    let options = options.absolute()?;
     let Listeners { endpoint: listener, web } = listeners.into();
     let started_at = wall();
     let (place, state, heard, incarnation) = open_work_dir(&options, started_at).await?;
