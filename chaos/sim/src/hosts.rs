@@ -297,12 +297,12 @@ impl World {
         if self.is_still(host) {
             return self.hosts[host].waiting.push(Happening::Spawns { process, run });
         }
-        if self.hosts[host].runs[&run].given_up
-            || self.one_in(20)
-            || self.is_too_late(host, self.hosts[host].runs[&run].limit)
-        {
+        if self.hosts[host].runs[&run].given_up || self.one_in(20) {
             let event = Event::StartFailed { run, message: "no such program".to_owned() };
             return self.worker_handles(host, event);
+        }
+        if self.is_too_late(host, self.hosts[host].runs[&run].limit) {
+            return self.worker_handles(host, Event::TooLate { run });
         }
         let heeds_sigterm = !self.one_in(4);
         let known = &mut self.hosts[host];

@@ -14,9 +14,9 @@ use crate::launch::{Surroundings, keeper_limit, process_spec};
 use crate::live::{Live, LiveRun};
 use crate::place::{Place, blocking};
 use crate::prepare::prepare;
-use crate::runner::RunnerError;
 use crate::runner::artifact::FetchLimits;
 use crate::runner::process::{KeeperProgram, Limit, Process};
+use crate::runner::{RunnerError, StartFailure};
 
 /// What every run needs.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ struct Run {
 struct Reins {
     terminate: CancellationToken,
     kill: CancellationToken,
-    /// Until when it may run, as told after its start.
+    /// Until when it may run, as told after it was asked for.
     limit: watch::Sender<Option<Limit>>,
 }
 
@@ -132,12 +132,22 @@ async fn begin(workshop: Arc<Workshop>, what: What, launch: Launch, reins: Reins
     let cwd = dir.clone();
     let spec =
         blocking("make ready to start a program in", &cwd, move || process_spec(&what, launch, &dir, &workshop.around));
-    let spec = tokio::select! {
+    let mut spec = tokio::select! {
         biased;
         () = reins.pulled() => return Err(RunnerError::GivenUp),
         spec = spec => spec?,
     };
+    // That may have taken long.
+    spec.limit = reins.limit.borrow().or(spec.limit);
     Process::start_unless(&spec, &keeper, reins.pulled()).await
+}
+
+fn not_started(run: RunId, error: &RunnerError) -> Event {
+    match error {
+        RunnerError::Start(StartFailure::TooLate { .. }) => Event::TooLate { run },
+        error if error.is_for_good() => Event::Unsuited { run, message: error.to_string() },
+        error => Event::StartFailed { run, message: error.to_string() },
+    }
 }
 
 /// Waits for a process to start, passes signals on, and tells of its beginning and end.
@@ -153,11 +163,7 @@ async fn see_through(
     let mut process = match process.await {
         Ok(process) => process,
         Err(error) => {
-            let message = error.to_string();
-            let is_for_good = error.is_for_good();
-            let event =
-                if is_for_good { Event::Unsuited { run, message } } else { Event::StartFailed { run, message } };
-            handle.tell(event).await;
+            handle.tell(not_started(run, &error)).await;
             return;
         }
     };

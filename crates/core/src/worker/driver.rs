@@ -19,6 +19,9 @@ use crate::tracking::Tracker;
 /// First wait before a supervised driver is started again; doubles every time (DRN-06).
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
+/// Why something was not started.
+pub(super) const TOO_LATE: &str = "the time until when it may run has passed";
+
 /// Which driver, and which copy of it.
 pub(super) type DriverKey = (DriverId, Attempt);
 
@@ -265,6 +268,17 @@ impl Worker {
             }
         };
         self.driver_over(key, outcome, ctx);
+    }
+
+    /// Its limit had passed when it was to be started. If a leader was heard meanwhile, there is another one.
+    pub(super) fn driver_late(&mut self, key: &DriverKey, ctx: &mut Ctx<'_>) {
+        let Some(known) = self.drivers.get(key).filter(|known| known.process.phase == Phase::Starting) else { return };
+        let may_run = self.limit.is_some_and(|limit| ctx.now.mono < limit.terminate_at);
+        if may_run && known.process.ended_by().is_none() {
+            return self.spawn_driver(key, ctx);
+        }
+        self.limit_reached(known.process.run, ctx);
+        self.driver_failed_to_run(key, TOO_LATE.to_owned(), ctx);
     }
 
     pub(super) fn driver_exited(&mut self, key: &DriverKey, code: i32, ctx: &mut Ctx<'_>) {

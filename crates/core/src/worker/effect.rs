@@ -41,7 +41,7 @@ pub enum Effect {
         /// Of what.
         what: What,
     },
-    /// Start the process. Answered by `Started` and, later, `Exited`, or by `StartFailed`. Comes again with the same
+    /// Start the process. Answered by `Started` and, later, `Exited`, or by `StartFailed` or `TooLate`. Comes again with the same
     /// run where a supervised driver is started again.
     Spawn {
         /// Which run.

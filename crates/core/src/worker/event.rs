@@ -76,6 +76,11 @@ pub enum Event {
         /// What was tried, and why it failed.
         message: String,
     },
+    /// A process asked for with `Spawn` was not started, because its limit had passed ([`super::Launch::limit`]).
+    TooLate {
+        /// Which run.
+        run: RunId,
+    },
     /// A process asked for with `Spawn` can never be started on this host as it is set up.
     Unsuited {
         /// Which run.

@@ -84,7 +84,10 @@ impl Worker {
         if self.isolation_alarm.is_none_or(|alarm| ctx.now.mono < alarm) {
             return;
         }
-        if let Event::Exited { run, .. } | Event::StartFailed { run, .. } | Event::Unsuited { run, .. } = event
+        if let Event::Exited { run, .. }
+        | Event::StartFailed { run, .. }
+        | Event::TooLate { run }
+        | Event::Unsuited { run, .. } = event
             && self.limit.is_some_and(|limit| ctx.now.mono >= limit.terminate_at)
         {
             self.limit_reached(*run, ctx);

@@ -169,6 +169,10 @@ impl Worker {
                 Some(Target::Executor(executor)) => self.executor_refused(&executor, &message, ctx),
                 _ => self.failed_to_run(run, Phase::Starting, message, ctx),
             },
+            Event::TooLate { run } => match self.runs.get(&run).cloned() {
+                Some(Target::Driver(key)) => self.driver_late(&key, ctx),
+                _ => self.failed_to_run(run, Phase::Starting, driver::TOO_LATE.to_owned(), ctx),
+            },
             Event::Started { run, pid } => match self.runs.get(&run).cloned() {
                 Some(Target::Driver(key)) => self.driver_started(&key, pid, ctx),
                 Some(Target::Executor(executor)) => self.executor_started(&executor, pid, ctx),

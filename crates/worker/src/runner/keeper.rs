@@ -84,7 +84,7 @@ fn start() -> Result<Running, StartFailure> {
 
     // A worker that stood still may have given the order long ago.
     if spec.limit.is_some_and(|limit| limit.has_passed(boottime_ms())) {
-        return Err(StartFailure::step("start it in time")("the time until when it may run has passed"));
+        return Err(StartFailure::TooLate { program: spec.launch.program });
     }
     let (channel, main) = spawn_launcher(&spec, stdout, stderr)?;
     let progress = Progress::default();

@@ -129,6 +129,12 @@ pub enum StartFailure {
         /// What the operating system said.
         error: String,
     },
+    /// It was to be started after its limit.
+    #[error("cannot start program {program:?}: the time until when it may run has passed")]
+    TooLate {
+        /// The program as given.
+        program: String,
+    },
     /// A step of our own before the program was reached.
     #[error("cannot start program: keeper failed to {step}: {error}")]
     Keeper {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 use tanist_worker::runner::{
-    RunnerError,
+    RunnerError, StartFailure,
     host::boottime_ms,
     process::{Exit, KeeperProgram, Limit, Process, ProcessSpec},
 };
@@ -110,7 +110,9 @@ async fn a_program_whose_limit_has_passed_is_not_started() {
     let dir = tempfile::tempdir().unwrap();
     let late = limited(shell(dir.path(), "echo up"), limit(0, FAR_MS));
     match Process::start(&late, &keeper()).await {
-        Err(RunnerError::Start(failure)) => assert!(failure.to_string().contains("has passed"), "{failure}"),
+        Err(RunnerError::Start(failure @ StartFailure::TooLate { .. })) => {
+            assert!(failure.to_string().contains("has passed"), "{failure}");
+        }
         other => panic!("unexpected {other:?}"),
     }
     assert_eq!(text(&dir, "stdout"), "");

@@ -112,6 +112,45 @@ fn a_start_that_takes_too_long_is_broken_off_in_time() {
     assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
 }
 
+/// A fragile driver whose process was asked for at the beginning.
+fn starting() -> (Bench, RunId) {
+    let mut bench = Bench::registered(config());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    bench.launch_driver(1, fragile());
+    let run = bench.run();
+    bench.event(Event::Prepared { run, ready: Ready::default() });
+    (bench, run)
+}
+
+#[test]
+fn a_start_that_outlasts_its_limit_is_tried_again_while_a_leader_is_heard() {
+    let (mut bench, run) = starting();
+    bench.pass_with(Duration::from_secs(100), true);
+    let effects = bench.event(Event::TooLate { run }).to_vec();
+    let [Effect::Spawn { run: again, launch }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(*again, run);
+    assert!(launch.limit.is_some_and(|limit| limit.terminate_at > bench.at().mono), "{launch:?}");
+    bench.event(Event::Started { run, pid: 1 });
+    assert_eq!(bench.worker.view(Wall(0)).drivers[0].phase, RunPhase::Running);
+}
+
+#[test]
+fn a_start_that_outlasts_its_limit_is_an_isolation_if_no_leader_is_heard() {
+    let (mut bench, run) = starting();
+    bench.close();
+    bench.now += 50_000;
+    bench.event(Event::TooLate { run });
+    assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None, "it is no ERROR of the driver's");
+}
+
+#[test]
+fn a_kill_that_was_asked_for_stays_one_if_the_start_was_late() {
+    let (mut bench, run) = starting();
+    bench.command(WorkerCommand::KillDriver { driver: driver_id(), attempt: Attempt(1) });
+    let effects = bench.event(Event::TooLate { run }).to_vec();
+    assert_eq!(outcomes(&effects)[0].state, DriverState::Killed);
+}
+
 #[test]
 fn a_leader_with_a_shorter_time_out_is_believed() {
     let mut bench = Bench::registered(config());

@@ -57,7 +57,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::AppFinished),
         1 => Just(Happening::Decommission),
         4 => (1..20u64).prop_map(Happening::Acknowledged),
-        24 => (1..12u64, 0..8u8, -1..2i32).prop_map(|(run, what, code)| Happening::Process { run, what, code }),
+        24 => (1..12u64, 0..9u8, -1..2i32).prop_map(|(run, what, code)| Happening::Process { run, what, code }),
         8 => any::<usize>().prop_map(Happening::Alarm),
         4 => (0..70_000u64).prop_map(Happening::Wait),
         1 => (0..200u64).prop_map(Happening::Disk),
@@ -117,6 +117,7 @@ fn event(bench: &Bench, happening: Happening) -> Event {
             match what {
                 0 => Event::PrepareFailed { run, message },
                 1 => Event::StartFailed { run, message },
+                8 => Event::TooLate { run },
                 2 | 3 => Event::Prepared { run, ready: Ready::default() },
                 4..=6 => Event::Started { run, pid: 1 },
                 _ => Event::Exited { run, code },
@@ -149,7 +150,7 @@ impl Shell {
     /// It reports only what it was asked for, and once.
     fn may_report(&self, event: &Event) -> bool {
         match event {
-            Event::Started { run, .. } | Event::StartFailed { run, .. } => {
+            Event::Started { run, .. } | Event::StartFailed { run, .. } | Event::TooLate { run } => {
                 self.processes.get(run) == Some(&Known::Asked)
             }
             Event::Exited { run, .. } => self.processes.get(run) == Some(&Known::Runs),
@@ -163,7 +164,7 @@ impl Shell {
             Event::Started { run, .. } => {
                 self.processes.insert(*run, Known::Runs);
             }
-            Event::Exited { run, .. } | Event::StartFailed { run, .. } => {
+            Event::Exited { run, .. } | Event::StartFailed { run, .. } | Event::TooLate { run } => {
                 self.processes.remove(run);
             }
             _ => {}
