@@ -29,11 +29,11 @@
 use std::time::Duration;
 
 use super::context::Ctx;
+use super::driver::{DriverKey, DriverRun};
 use super::effect::{Effect, Limit, Trouble};
 use super::event::{Event, RunId, Timer};
 use super::process::Cause;
 use super::{Target, Worker};
-use crate::ids::{Attempt, DriverId};
 
 /// What of the margin is not for a leader that was deposed and does not know it: within this SIGKILL must have helped.
 pub const SIGKILL_HELPS_WITHIN: Duration = Duration::from_secs(1);
@@ -79,30 +79,33 @@ impl Worker {
         }
     }
 
-    /// Whatever has happened, what must end by now ends first. A program whose end is being told was ended by its keeper.
+    /// Whatever has happened, what must end by now ends first. Except a program whose end is just being told: if it was ended
+    /// by its keeper, that has said so.
     pub(super) fn isolate_first(&mut self, event: &Event, ctx: &mut Ctx<'_>) {
-        if self.isolation_alarm.is_none_or(|alarm| ctx.now.mono < alarm) {
-            return;
-        }
-        if let Event::Exited { run, .. }
-        | Event::StartFailed { run, .. }
-        | Event::TooLate { run }
-        | Event::Unsuited { run, .. } = event
-            && self.limit.is_some_and(|limit| ctx.now.mono >= limit.terminate_at)
-        {
-            self.limit_reached(*run, ctx);
-        }
-        self.isolation_due(ctx);
+        let over = match event {
+            Event::LimitReached { run }
+            | Event::Exited { run, .. }
+            | Event::StartFailed { run, .. }
+            | Event::TooLate { run }
+            | Event::Unsuited { run, .. } => Some(*run),
+            _ => None,
+        };
+        self.isolate(over, ctx);
     }
 
     pub(super) fn isolation_due(&mut self, ctx: &mut Ctx<'_>) {
+        self.isolate(None, ctx);
+    }
+
+    fn isolate(&mut self, over: Option<RunId>, ctx: &mut Ctx<'_>) {
         if self.isolation_alarm.is_none_or(|alarm| ctx.now.mono < alarm) {
             return;
         }
         self.isolation_alarm = None;
         let Some(Limit { terminate_at, kill_at }) = self.limit else { return };
         if ctx.now.mono >= terminate_at {
-            let cut_off: Vec<(DriverId, Attempt)> = self.to_isolate().cloned().collect();
+            let cut_off = self.to_isolate().filter(|(_, known)| Some(known.process.run) != over);
+            let cut_off: Vec<DriverKey> = cut_off.map(|(key, _)| key.clone()).collect();
             for (driver, attempt) in cut_off {
                 ctx.warn(Trouble::Isolated { driver: driver.clone(), attempt });
                 self.end_driver(&(driver, attempt), Cause::Isolation, kill_at, ctx);
@@ -132,8 +135,8 @@ impl Worker {
         }
     }
 
-    fn to_isolate(&self) -> impl Iterator<Item = &(DriverId, Attempt)> {
-        self.drivers.iter().filter(|(_, run)| run.asks_to_isolate()).map(|(key, _)| key)
+    fn to_isolate(&self) -> impl Iterator<Item = (&DriverKey, &DriverRun)> {
+        self.drivers.iter().filter(|(_, run)| run.asks_to_isolate())
     }
 }
 

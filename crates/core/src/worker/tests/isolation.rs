@@ -1,5 +1,7 @@
 //! Drivers that must not outlive the isolation of their worker.
 
+use rstest::rstest;
+
 use super::*;
 
 fn fragile() -> DriverDescription {
@@ -229,17 +231,65 @@ fn a_worker_that_wakes_up_late_ends_it_before_anything_else() {
 #[test]
 fn what_its_keeper_has_ended_is_told_by_its_absence_too() {
     // The keeper was quicker than the alarm, or the worker stood still.
-    for told_of_the_limit in [true, false] {
+    for told_at in [20_000, 51_000] {
         let (mut bench, run) = cut_off_at_zero();
+        bench.now = told_at;
+        assert!(bench.event(Event::LimitReached { run }).iter().all(is_isolation));
         bench.now = 51_000;
-        if told_of_the_limit {
-            bench.now = 20_000;
-            assert!(bench.event(Event::LimitReached { run }).iter().all(is_isolation));
-        }
         let effects = bench.event(Event::Exited { run, code: 143 }).to_vec();
         assert!(!effects.contains(&Effect::Terminate { run }), "there is nothing to signal any more");
         assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
     }
+}
+
+/// The worker stood still meanwhile: this is the first that it hears after the limit.
+#[rstest]
+#[case(true, 0, DriverState::Finished)]
+#[case(false, 0, DriverState::Finished)]
+#[case(false, 3, DriverState::Failed)]
+fn an_end_of_its_own_is_told_however_late_it_is_heard_of(
+    #[case] supervise: bool,
+    #[case] code: i32,
+    #[case] state: DriverState,
+) {
+    let mut bench = Bench::registered(config());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    let run = bench.run_driver(1, DriverDescription { supervise, ..fragile() });
+    bench.close();
+    bench.now = 58_000;
+    bench.event(Event::Exited { run, code });
+    let ended = bench.worker.view(Wall(0)).ended_drivers;
+    let outcome = ended[0].outcome.as_ref().expect("nobody has ended it");
+    assert_eq!((outcome.state, outcome.exit_code), (state, Some(code)));
+}
+
+#[test]
+fn one_that_failed_by_itself_is_not_started_again_while_nobody_is_heard() {
+    let (mut bench, run) = cut_off_at_zero();
+    bench.now = 58_000;
+    bench.event(Event::Exited { run, code: 3 });
+    let effects = bench.pass(Duration::from_secs(10));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. })));
+    assert_eq!(bench.worker.view(Wall(0)).ended_drivers[0].outcome, None);
+}
+
+/// What waits for its turn beside it is ended all the same.
+#[test]
+fn an_end_of_one_does_not_spare_another() {
+    let mut bench = Bench::registered(config());
+    bench.say(MasterToWorker::HeartbeatSeen);
+    let run = bench.run_driver(1, fragile());
+    let (other, attempt) = (DriverId::new("driver-2").unwrap(), Attempt(1));
+    let booking = Booking { cores: Cores(1), memory: Memory::mib(512), resources: Addresses::default() };
+    let description = Arc::new(fragile());
+    bench.command(WorkerCommand::LaunchDriver { driver: other, attempt, description, booking });
+    let second = bench.run();
+    bench.event(Event::Prepared { run: second, ready: Ready::default() });
+    bench.event(Event::Started { run: second, pid: 43 });
+    bench.close();
+    bench.now = 100_000;
+    let effects = bench.event(Event::Exited { run, code: 0 }).to_vec();
+    assert!(effects.contains(&Effect::Kill { run: second }), "{effects:?}");
 }
 
 /// Both machines together: the arithmetic of isolation rests on what a suspended leader says.
