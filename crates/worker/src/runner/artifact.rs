@@ -78,10 +78,19 @@ pub async fn fetch(location: &str, dir: &Path, limits: &FetchLimits) -> Result<P
         }
         Location::Url(url) => download::download(&url, &unfinished.0, limits).await?,
     }
-    fs::set_permissions(&unfinished.0, fs::Permissions::from_mode(MODE))
-        .and_then(|()| fs::rename(&unfinished.0, &target))
-        .map_err(|source| RunnerError::io("put in place", &target, source))?;
+    put_in_place(&unfinished.0, &target).map_err(|source| RunnerError::io("put in place", &target, source))?;
     Ok(target)
+}
+
+/// Gives a complete file its name.
+fn put_in_place(unfinished: &Path, target: &Path) -> io::Result<()> {
+    let file = File::open(unfinished)?;
+    file.set_permissions(fs::Permissions::from_mode(MODE))?;
+    // After a power failure the name may be there without what was written before it, and such a file would never be
+    // fetched again.
+    file.sync_all()?;
+    fs::rename(unfinished, target)?;
+    File::open(target.parent().unwrap_or(target))?.sync_all()
 }
 
 /// The name a location's file gets: its last segment, without query and escapes.
