@@ -15,9 +15,9 @@ use tanist_core::time::Wall;
 use tanist_core::worker::{DirKind, DirListed, DirRef, Event, What};
 
 use crate::handle::WorkerHandle;
-use crate::place::{Place, blocking};
-use crate::runner::RunnerError;
+use crate::place::Place;
 use crate::runner::workdir::{Owned, OwnedKind, delete_owned, list_owned};
+use crate::runner::{RunnerError, blocking};
 
 /// How long the end of a worker may wait for its last deletions.
 const LAST_DELETIONS: Duration = Duration::from_secs(5);

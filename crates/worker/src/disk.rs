@@ -9,7 +9,7 @@ use tanist_core::units::Memory;
 use tanist_core::worker::Event;
 
 use crate::handle::WorkerHandle;
-use crate::place::blocking;
+use crate::runner::blocking;
 use crate::runner::host::free_disk;
 
 /// How often: a full disk is noticed before much has been placed on it.

@@ -14,9 +14,9 @@ use tanist_proto::limits::MAX_LOG_CHUNK_BYTES;
 use tanist_proto::v1;
 
 use crate::live::Live;
-use crate::place::{Place, blocking};
-use crate::runner::RunnerError;
+use crate::place::Place;
 use crate::runner::logs::LogFiles;
+use crate::runner::{RunnerError, blocking};
 
 /// How often a file that is followed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

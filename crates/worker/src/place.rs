@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
 
 use tanist_core::ids::{AppId, ExecutorRef};
 use tanist_core::worker::What;
 use tanist_proto::convert::endpoint::LogOwner;
 
-use crate::runner::RunnerError;
 use crate::runner::workdir::{self, WorkDir, check_work_dir};
+use crate::runner::{RunnerError, blocking};
 
 /// Scratch directories, made once per application and shared by its executors.
 type Scratch = Arc<OnceCell<Vec<PathBuf>>>;
@@ -88,16 +87,4 @@ impl Place {
     fn scratches(&self) -> MutexGuard<'_, BTreeMap<AppId, Scratch>> {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Runs something that may have to wait for a disk on a thread that may. `operation` on `path` is for the message
-/// should that thread die.
-pub(crate) async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    path: &Path,
-    work: impl FnOnce() -> Result<T, RunnerError> + Send + 'static,
-) -> Result<T, RunnerError> {
-    let died =
-        |error: tokio::task::JoinError| RunnerError::Io { operation, path: path.to_owned(), source: error.into() };
-    spawn_blocking(work).await.map_err(died)?
 }

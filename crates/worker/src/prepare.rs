@@ -7,10 +7,10 @@ use tanist_core::ids::{DriverId, ExecutorRef};
 use tanist_core::model::Addresses;
 use tanist_core::worker::{Ready, What};
 
-use crate::place::{Place, blocking};
-use crate::runner::RunnerError;
+use crate::place::Place;
 use crate::runner::artifact::{self, FetchLimits};
 use crate::runner::resources::{ResourceUser, write_file};
+use crate::runner::{RunnerError, blocking};
 
 /// Makes everything for a run.
 ///

@@ -12,11 +12,11 @@ use tanist_core::worker::{Event, Launch, RunId, What};
 use crate::handle::WorkerHandle;
 use crate::launch::{Surroundings, keeper_limit, process_spec};
 use crate::live::{Live, LiveRun};
-use crate::place::{Place, blocking};
+use crate::place::Place;
 use crate::prepare::prepare;
 use crate::runner::artifact::FetchLimits;
 use crate::runner::process::{KeeperProgram, Limit, Process};
-use crate::runner::{RunnerError, StartFailure};
+use crate::runner::{RunnerError, StartFailure, blocking};
 
 /// What every run needs.
 #[derive(Debug)]

@@ -9,10 +9,11 @@ use std::{
 };
 
 use rustix::fs::OFlags;
-use tokio::task::spawn_blocking;
+use tokio::{runtime::Handle, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{RunnerError, download, host::free_disk, workdir::check_name};
+use super::{RunnerError, blocking, download, host::free_disk, workdir::check_name};
 
 /// Everybody may read and run a fetched file (DRN-02).
 const MODE: u32 = 0o755;
@@ -64,22 +65,18 @@ enum Location {
 pub async fn fetch(location: &str, dir: &Path, limits: &FetchLimits) -> Result<PathBuf, RunnerError> {
     let (source, name) = parse(location)?;
     let target = dir.join(name);
-    if fs::symlink_metadata(&target).is_ok() {
+    let known = target.clone();
+    if blocking("look for", &target, move || Ok(fs::symlink_metadata(known).is_ok())).await? {
         return Ok(target);
     }
-    let unfinished = Unfinished(dir.join(format!(".fetch-{}", Uuid::new_v4())));
-    match source {
-        Location::Path(path) => {
-            let (to, limits) = (unfinished.0.clone(), limits.clone());
-            let named = path.clone();
-            spawn_blocking(move || copy(&path, &to, &limits))
-                .await
-                .map_err(|error| RunnerError::io("copy", &named, error.into()))??;
-        }
-        Location::Url(url) => download::download(&url, &unfinished.0, limits).await?,
-    }
-    put_in_place(&unfinished.0, &target).map_err(|source| RunnerError::io("put in place", &target, source))?;
-    Ok(target)
+    let unfinished = Unfinished::new(dir);
+    let placed = async {
+        unfinished.fill(source, limits).await?;
+        unfinished.put_in_place(&target).await
+    };
+    let placed = placed.await;
+    unfinished.remove().await;
+    placed.map(|()| target)
 }
 
 /// Gives a complete file its name.
@@ -101,13 +98,51 @@ pub fn file_name(location: &str) -> Result<String, RunnerError> {
     parse(location).map(|(_, name)| name)
 }
 
-/// Removed unless renamed away.
-struct Unfinished(PathBuf);
+/// A file on its way. What goes on for it is broken off with the value, and the file removed.
+struct Unfinished {
+    path: PathBuf,
+    given_up: CancellationToken,
+}
+
+impl Unfinished {
+    fn new(dir: &Path) -> Self {
+        Self { path: dir.join(format!(".fetch-{}", Uuid::new_v4())), given_up: CancellationToken::new() }
+    }
+
+    async fn fill(&self, source: Location, limits: &FetchLimits) -> Result<(), RunnerError> {
+        match source {
+            Location::Path(from) => {
+                let (to, limits, given_up) = (self.path.clone(), limits.clone(), self.given_up.clone());
+                blocking("copy", &from.clone(), move || copy_unless(&given_up, &from, &to, &limits)).await
+            }
+            Location::Url(url) => download::download(&url, &self.path, limits).await,
+        }
+    }
+
+    async fn put_in_place(&self, target: &Path) -> Result<(), RunnerError> {
+        let (from, to) = (self.path.clone(), target.to_owned());
+        blocking("put in place", target, move || {
+            put_in_place(&from, &to).map_err(|source| RunnerError::io("put in place", &to, source))
+        })
+        .await
+    }
+
+    /// Returns once nothing is left of it under its first name.
+    async fn remove(&self) {
+        let path = self.path.clone();
+        // It was put in place, or it was never made.
+        let _ = spawn_blocking(move || fs::remove_file(path)).await;
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Normally renamed already; then there is nothing to remove.
-        let _ = fs::remove_file(&self.0);
+        self.given_up.cancel();
+        // Mostly done already. If not, nobody waits any more, and least of all whatever drops this.
+        if let Ok(runtime) = Handle::try_current() {
+            let path = std::mem::take(&mut self.path);
+            runtime.spawn_blocking(move || fs::remove_file(path));
+        }
     }
 }
 
@@ -189,7 +224,17 @@ impl FetchLimits {
     }
 }
 
-fn copy(from: &Path, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError> {
+/// Copies until nobody waits for it any more; then nothing is left.
+fn copy_unless(given_up: &CancellationToken, from: &Path, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError> {
+    let copied = copy(given_up, from, to, limits);
+    if given_up.is_cancelled() {
+        // It may have been made after whoever gave it up has removed it.
+        let _ = fs::remove_file(to);
+    }
+    copied
+}
+
+fn copy(given_up: &CancellationToken, from: &Path, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError> {
     let read_error = |source| RunnerError::io("read file to fetch", from, source);
     // Whoever opens a pipe would wait for its other end.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -205,6 +250,9 @@ fn copy(from: &Path, to: &Path, limits: &FetchLimits) -> Result<(), RunnerError>
     let mut target = File::create_new(to).map_err(write_error)?;
     let mut copied = 0;
     loop {
+        if given_up.is_cancelled() {
+            return Err(write_error(io::Error::other("nobody waits for it any more")));
+        }
         let step = io::copy(&mut (&source).take(STEP_BYTES), &mut target).map_err(write_error)?;
         if step == 0 {
             return Ok(());

@@ -146,6 +146,20 @@ async fn drn_01_02_copies_from_path_once_and_makes_executable() {
     assert_eq!(fs::read_to_string(&target).unwrap(), "first");
 }
 
+#[test]
+fn a_copy_that_nobody_waits_for_is_broken_off_and_leaves_nothing() {
+    let dir = dir();
+    let (from, to) = (dir.path().join("app.jar"), dir.path().join("to"));
+    fs::write(&from, "content").unwrap();
+    let given_up = CancellationToken::new();
+    copy_unless(&given_up, &from, &to, &limits()).unwrap();
+    assert_eq!(fs::read_to_string(&to).unwrap(), "content");
+    fs::remove_file(&to).unwrap();
+    given_up.cancel();
+    copy_unless(&given_up, &from, &to, &limits()).unwrap_err();
+    assert!(!to.exists());
+}
+
 #[tokio::test]
 async fn missing_or_odd_files_are_named() {
     let dir = dir();

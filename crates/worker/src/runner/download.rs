@@ -10,12 +10,13 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{fs::File, io::AsyncWriteExt as _, task::spawn_blocking, time::timeout};
+use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
 use tonic::codegen::http::{Response, Uri};
 
 use super::{
     RunnerError,
     artifact::{FetchLimits, STEP_BYTES},
+    blocking,
 };
 
 /// Redirects followed before the chain counts as endless.
@@ -132,11 +133,9 @@ async fn save(response: Response<Body>, url: &str, to: &Path, limits: &FetchLimi
 /// [`FetchLimits::check_room`] on a thread that may wait for the disk.
 async fn check_room(location: &str, to: &Path, limits: &FetchLimits, bytes: u64) -> Attempt<()> {
     let (location, dir, limits) = (location.to_owned(), to.parent().unwrap_or(to).to_owned(), limits.clone());
-    let died = dir.clone();
-    spawn_blocking(move || limits.check_room(&location, &dir, bytes))
-        .await
-        .unwrap_or_else(|error| Err(RunnerError::io("read the free space of", &died, error.into())))
-        .map_err(backoff::Error::permanent)
+    let of = dir.clone();
+    let checked = blocking("read the free space of", &of, move || limits.check_room(&location, &dir, bytes));
+    checked.await.map_err(backoff::Error::permanent)
 }
 
 fn idle(url: &str, limits: &FetchLimits) -> backoff::Error<RunnerError> {

@@ -19,6 +19,10 @@
 //! | [`resources`] | GPUs and the like: discovery and the files that hand them on |
 //! | [`host`] | cores, memory, free disk, the clock since boot |
 
+use std::path::Path;
+
+use tokio::task::{JoinError, spawn_blocking};
+
 pub mod artifact;
 mod control;
 mod descendants;
@@ -38,3 +42,14 @@ pub mod workdir;
 
 pub use error::{RunnerError, ScriptProblem};
 pub use wire::StartFailure;
+
+/// Runs something that may have to wait for a disk on a thread that may. `operation` on `path` is for the message
+/// should that thread die.
+pub(crate) async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    path: &Path,
+    work: impl FnOnce() -> Result<T, RunnerError> + Send + 'static,
+) -> Result<T, RunnerError> {
+    let died = |error: JoinError| RunnerError::Io { operation, path: path.to_owned(), source: error.into() };
+    spawn_blocking(work).await.map_err(died)?
+}
