@@ -182,7 +182,7 @@ fn last_segment(path: &str) -> &str {
 
 /// Scheme in lower case and the rest; `None` for a plain path. What stands before a colon is a scheme if it looks like
 /// one (RFC 3986): a file may well have a colon in its name, but not in the first segment of a path given here.
-fn scheme(location: &str) -> Option<(String, &str)> {
+pub(super) fn scheme(location: &str) -> Option<(String, &str)> {
     let (scheme, rest) = location.split_once(':')?;
     let looks_like_one = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));

@@ -15,7 +15,7 @@ use tonic::codegen::http::{Response, Uri};
 
 use super::{
     RunnerError,
-    artifact::{FetchLimits, STEP_BYTES},
+    artifact::{FetchLimits, STEP_BYTES, scheme},
     blocking,
 };
 
@@ -157,23 +157,26 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Where a redirect leads; never from https to http, and never away from http altogether.
+/// Where a redirect leads (RFC 3986, 4.2); never from https to http, and never away from http altogether.
 fn redirect(from: &str, location: Option<&str>) -> Result<String, String> {
     let location = location.ok_or("redirect without a location")?;
-    let (scheme, rest) = from.split_once("://").ok_or("redirect from a URL without a scheme")?;
+    let (scheme, rest) = scheme(from).ok_or("redirect from a URL without a scheme")?;
+    let rest = rest.trim_start_matches('/');
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let next = if location.contains("://") {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let next = if self::scheme(location).is_some() {
         location.to_owned()
     } else if location.starts_with("//") {
         format!("{scheme}:{location}")
     } else if location.starts_with('/') {
         format!("{scheme}://{host}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{host}{path}{location}")
     } else {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{scheme}://{host}{folder}/{location}")
     };
-    match (scheme, next.split_once("://").map(|(scheme, _)| scheme)) {
+    match (scheme.as_str(), self::scheme(&next).as_ref().map(|(scheme, _)| scheme.as_str())) {
         (_, Some("https")) | ("http", Some("http")) => Ok(next),
         _ => Err(format!("redirect from {scheme} to {:?} is not followed", without_secrets(&next))),
     }
@@ -198,6 +201,15 @@ mod tests {
         assert_eq!(redirect(from, Some("//i/c")).unwrap(), "http://i/c");
         assert_eq!(redirect(from, Some("https://i/c")).unwrap(), "https://i/c");
         assert_eq!(redirect("http://h", Some("c")).unwrap(), "http://h/c");
+        let login = "login?back=http://h:1/a/b.jar";
+        assert_eq!(
+            redirect(from, Some(login)).unwrap(),
+            format!("http://h:1/a/{login}"),
+            "a URL in a query is no scheme"
+        );
+        assert_eq!(redirect(from, Some("?sig=1")).unwrap(), "http://h:1/a/b.jar?sig=1");
+        assert_eq!(redirect("HTTP://h/a", Some("HTTPS://i/c")).unwrap(), "HTTPS://i/c");
+        assert!(redirect(from, Some("mailto:me@h")).is_err());
         assert!(redirect("https://h/a", Some("http://h/a")).unwrap_err().contains("not followed"));
         assert!(redirect(from, Some("file:///etc/passwd")).is_err());
         assert!(redirect(from, None).is_err());
