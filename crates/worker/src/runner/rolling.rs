@@ -128,8 +128,8 @@ impl RollingAppender {
         now - now.rem_euclid(length) + length
     }
 
-    /// Puts the current file aside and begins a new one. When that fails, the current one goes on and the next try is
-    /// one interval or one maximum size later.
+    /// Puts the current file aside and begins a new one. When that fails, the file goes on, by whichever name it has, and
+    /// the next try is one interval or one maximum size later.
     fn roll(&mut self) {
         self.next_roll = self.end_of_interval();
         if self.written == 0 {
@@ -143,12 +143,19 @@ impl RollingAppender {
 
     fn put_aside(&mut self) -> io::Result<()> {
         let target = self.free_name()?;
-        fs::rename(&self.path, &target)?;
+        let is_aside = match fs::rename(&self.path, &target) {
+            Ok(()) => true,
+            // Somebody has taken it away, or the last try came no further than here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
         self.file = open(&self.path, LogMode::Truncate)?;
-        if self.rolling.compress {
+        // First: compressing needs room, too.
+        let pruned = self.prune();
+        if is_aside && self.rolling.compress && self.rolling.max_files != Some(0) {
             compress(&target)?;
         }
-        self.prune()
+        pruned
     }
 
     /// The suffix tells the moment of rolling. When it is taken, a counter follows, one above the highest there: a

@@ -154,11 +154,42 @@ fn what_was_lost_is_said_once_when_there_is_room_again() {
 }
 
 #[test]
-fn a_log_that_cannot_be_put_aside_goes_on() {
+fn a_log_that_cannot_be_put_aside_goes_on_and_rolls_again_when_it_can() {
     let mut log = Log::new(size(4), None, false);
+    let dir = log.dir.path().to_owned();
     log.append("abcd");
-    fs::remove_file(log.dir.path().join("stderr")).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
     log.append("efgh");
     let error = log.appender.as_ref().unwrap().first_error.as_ref().map(io::Error::kind);
     assert_eq!(error, Some(io::ErrorKind::NotFound));
+    fs::create_dir(&dir).unwrap();
+    log.append("ijkl");
+    assert_eq!(log.text(), "ijkl");
+    log.append("mnop");
+    assert_eq!((log.text().as_str(), log.names().len()), ("ijklmnop", 2));
+}
+
+#[test]
+fn a_current_file_that_was_taken_away_is_begun_anew() {
+    let mut log = Log::new(size(4), None, true);
+    log.append("abcd");
+    fs::remove_file(log.dir.path().join("stderr")).unwrap();
+    log.append("efgh");
+    assert_eq!((log.text().as_str(), log.names().len()), ("efgh", 1));
+    assert!(log.appender.as_ref().unwrap().first_error.is_none(), "nothing of what was written since is lost");
+}
+
+#[test]
+fn log_01_only_the_newest_are_kept_also_if_they_cannot_be_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    // With the moment behind it this is a file name, and with the ending of a compressed file it is none any more.
+    let sink = LogSink { path: dir.path().join("x".repeat(226)), mode: LogMode::Append, rolling: None };
+    let rolling = Rolling { when: size(1), max_files: Some(1), compress: true };
+    let now = AtomicI64::new(NOW);
+    let clock = Box::new(move || Timestamp::from_second(now.fetch_add(1, Ordering::Relaxed)).unwrap());
+    let mut appender = RollingAppender::open(&sink, rolling, clock).unwrap();
+    appender.append(b"abcdef");
+    let error = appender.first_error.as_ref().map(io::Error::kind);
+    assert_eq!(error, Some(io::ErrorKind::InvalidFilename));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the current one, and one that was put aside");
 }
