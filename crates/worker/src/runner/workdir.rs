@@ -149,14 +149,27 @@ impl WorkDir {
         match make(&path, MODE_OPEN, &self.manifest(kind, id)) {
             Ok(()) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-                    Ok(path)
-                } else {
-                    Err(RunnerError::NotADirectory { path })
+                if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+                    return Err(RunnerError::NotADirectory { path });
                 }
+                self.claim(&path, kind, id).map_err(|source| RunnerError::io("reuse directory", &path, source))?;
+                Ok(path)
             }
             Err(source) => Err(RunnerError::io("make directory", &path, source)),
         }
+    }
+
+    /// A crash may have left a directory without its manifest. One in which there is something else may be somebody's.
+    fn claim(&self, path: &Path, kind: OwnedKind, id: &str) -> io::Result<()> {
+        if read_manifest(path).is_ok() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path)? {
+            if entry?.file_name() != MANIFEST {
+                return Ok(());
+            }
+        }
+        write_manifest(path, &self.manifest(kind, id))
     }
 
     fn manifest(&self, kind: OwnedKind, id: &str) -> Manifest {
@@ -294,10 +307,17 @@ fn manifest(kind: OwnedKind, id: &str, made_by: &str) -> Manifest {
     Manifest { kind, id: id.to_owned(), created_at: Timestamp::now().to_string(), made_by: made_by.to_owned() }
 }
 
-/// A crash between the two steps leaves an empty directory that nobody will ever delete: the safe side.
+/// A crash between the two steps leaves an empty directory that nobody deletes unless it is used again: the safe side.
 fn make(path: &Path, mode: u32, manifest: &Manifest) -> io::Result<()> {
     DirBuilder::new().mode(mode).create(path)?;
-    fs::write(path.join(MANIFEST), serde_json::to_vec(manifest)?)
+    write_manifest(path, manifest).inspect_err(|_| {
+        let _ = fs::remove_file(path.join(MANIFEST));
+        let _ = fs::remove_dir(path);
+    })
+}
+
+fn write_manifest(dir: &Path, manifest: &Manifest) -> io::Result<()> {
+    fs::write(dir.join(MANIFEST), serde_json::to_vec(manifest)?)
 }
 
 fn read_manifest(dir: &Path) -> io::Result<Manifest> {

@@ -62,6 +62,40 @@ fn wl_03_scratch_in_each_usable_root_private() {
     assert!(error.contains("app-1") && error.contains(file.to_str().unwrap()), "{error}");
 }
 
+/// Longest path on Linux, without its end.
+const LONGEST_PATH: usize = 4095;
+
+#[test]
+fn a_directory_whose_manifest_cannot_be_written_is_not_left() {
+    let dir = tempfile::tempdir().unwrap();
+    // So deep that there is room for the name of a driver, and not for that of a manifest in it.
+    let mut root = fs::canonicalize(dir.path()).unwrap();
+    let depth = LONGEST_PATH - 60;
+    while root.as_os_str().len() + 202 < depth {
+        root.push("d".repeat(200));
+    }
+    root.push("d".repeat(depth - root.as_os_str().len() - 1));
+    let work = WorkDir::open(&root, "test").unwrap();
+    let driver = "d".repeat(50);
+    work.driver_dir(&driver).unwrap_err();
+    assert!(!root.join(&driver).exists(), "it would stay for ever");
+}
+
+#[test]
+fn a_directory_that_a_crash_has_left_without_a_manifest_is_claimed_when_it_is_used() {
+    let (_guard, work) = work();
+    for (id, half) in [("driver-1", None), ("driver-2", Some("{\"kind\":"))] {
+        fs::create_dir(work.root().join(id)).unwrap();
+        half.into_iter().for_each(|half| fs::write(work.root().join(id).join(MANIFEST), half).unwrap());
+        work.driver_dir(id).unwrap();
+    }
+    fs::create_dir(work.root().join("driver-3")).unwrap();
+    fs::write(work.root().join("driver-3/photo"), "").unwrap();
+    work.driver_dir("driver-3").unwrap();
+    let owned: Vec<String> = work.list_owned().unwrap().into_iter().map(|owned| owned.id).collect();
+    assert_eq!(owned, ["driver-1", "driver-2"], "what may be somebody's stays so");
+}
+
 #[test]
 fn dir_02_lists_only_our_directories_with_their_newest_change() {
     let (_guard, work) = work();
