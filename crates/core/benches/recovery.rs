@@ -195,6 +195,7 @@ fn worker_comes(n: u64, size: u64) -> Event {
         inventory: Inventory {
             executors: (0..EXECUTORS).map(|place| executor(n, place, size)).collect(),
             drivers: vec![driver],
+            scratch_of: Vec::new(),
         },
     };
     Event::Worker { session: SessionId(n + 1), message: WorkerToMaster::Register(Box::new(registration)) }
@@ -311,7 +312,7 @@ fn one_worker(criterion: &mut Criterion) {
                 };
                 let inventory = Inventory {
                     executors: (0..executors).map(|n| executor_of_first(ExecutorId(n))).collect(),
-                    drivers: Vec::new(),
+                    ..Inventory::default()
                 };
                 let again = RegisterWorker { inventory, ..*registration };
                 Event::Worker { session, message: WorkerToMaster::Register(Box::new(again)) }

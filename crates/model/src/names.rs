@@ -221,5 +221,5 @@ pub(crate) fn inventory(driver: Option<state::Driver>, runs: u8) -> Inventory {
         state: DriverState::Running,
         booking: booking(),
     });
-    Inventory { executors: Vec::new(), drivers: running.collect() }
+    Inventory { drivers: running.collect(), ..Inventory::default() }
 }

@@ -1,5 +1,6 @@
 //! Applications: registration by token, being cut off, the end (AP-*, protocol 4 and 6).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::entities::{App, Contact};
@@ -290,7 +291,9 @@ impl Leader {
     ) {
         let Some(app) = self.apps.get(id) else { return };
         let executors: Vec<ExecutorId> = app.executors.keys().copied().collect();
-        let workers = app.workers.clone();
+        // What Spark's workers had under earlier terms they do not say.
+        let foreign = self.workers.iter().filter(|(_, worker)| worker.is_foreign()).map(|(id, _)| id);
+        let workers: BTreeSet<WorkerId> = app.workers.iter().chain(foreign).cloned().collect();
         if state != ApplicationState::Finished {
             let message = message.clone().unwrap_or_else(|| state.name().to_owned());
             self.notify(id, AppNotice::ApplicationRemoved { message }, ctx);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::entities::{Executor, Leaving};
 use super::leader::{Ctx, Leader};
-use crate::ids::{DriverId, ExecutorRef, WorkerId};
+use crate::ids::{AppId, DriverId, ExecutorRef, WorkerId};
 use crate::model::{Booking, DriverOnWorker, ExecutorDescription, ExecutorState, Inventory};
 use crate::msg::WorkerCommand;
 use crate::record::Change;
@@ -87,10 +87,21 @@ impl Leader {
                 Verdict::End => strangers.push(executor),
             }
         }
+        self.tell_ends(id, inventory.scratch_of, ctx);
         for stranger in strangers {
             let booking = Booking { cores: stranger.cores, memory: stranger.memory, resources: stranger.resources };
             self.leave(id, Leaving::Executor(stranger.executor.clone()), &booking);
             self.command(id, WorkerCommand::KillExecutor { executor: stranger.executor }, ctx);
+        }
+    }
+
+    /// DIR-03: who left the books while this worker was not there, or under an earlier term, has left scratch directories.
+    fn tell_ends(&mut self, id: &WorkerId, scratch_of: Vec<AppId>, ctx: &mut Ctx<'_>) {
+        for app in scratch_of {
+            match self.apps.get_mut(&app) {
+                Some(known) => drop(known.workers.insert(id.clone())),
+                None => self.command(id, WorkerCommand::ApplicationFinished { app }, ctx),
+            }
         }
     }
 

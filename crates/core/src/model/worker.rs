@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Addresses, DriverState, ExecutorDescription};
-use crate::ids::{Attempt, DriverId};
+use crate::ids::{AppId, Attempt, DriverId};
 use crate::units::{Cores, Memory};
 
 /// Where a worker stands (MSG-09).
@@ -89,4 +89,6 @@ pub struct Inventory {
     pub executors: Vec<ExecutorDescription>,
     /// Driver attempts.
     pub drivers: Vec<DriverOnWorker>,
+    /// Applications that have scratch directories there and of whose end it has not heard (DIR-03).
+    pub scratch_of: Vec<AppId>,
 }

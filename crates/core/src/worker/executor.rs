@@ -107,6 +107,7 @@ impl Worker {
         self.runs.insert(run, super::Target::Executor(executor.clone()));
         self.executors.insert(executor.clone(), known);
         self.ended_apps.remove(&executor.app);
+        self.scratch_of.insert(executor.app.clone());
         ctx.effects.push(Effect::Prepare { run, what: What::Executor { executor, app, resources } });
     }
 
@@ -240,6 +241,7 @@ impl Worker {
     fn delete_scratch_if_done(&mut self, app: &AppId, ctx: &mut Ctx<'_>) {
         let runs = self.executors.keys().any(|executor| executor.app == *app);
         if !runs && self.ended_apps.remove(app) {
+            self.scratch_of.remove(app);
             ctx.effects.push(Effect::DeleteScratch { app: app.clone() });
         }
     }

@@ -78,6 +78,8 @@ pub struct Worker {
     ended_executors: Finished<EndedExecutor>,
     /// Applications that have ended while executors of them are left here.
     ended_apps: BTreeSet<AppId>,
+    /// Applications that may have scratch directories here: a master that does not know one says that it has ended.
+    scratch_of: BTreeSet<AppId>,
     outbox: Outbox,
     reports_armed: bool,
     /// When the isolation of this worker is looked at next.
@@ -122,6 +124,7 @@ impl Worker {
             ended_drivers: Finished::new(config.retained_drivers),
             ended_executors: Finished::new(config.retained_executors),
             ended_apps: BTreeSet::new(),
+            scratch_of: BTreeSet::new(),
             outbox: Outbox::new(),
             reports_armed: false,
             isolation_alarm: None,
@@ -251,6 +254,9 @@ impl Worker {
         let drivers = self.drivers.keys().map(|(driver, _)| driver.to_string());
         let apps = self.executors.keys().map(|executor| executor.app.to_string());
         let doomed = expired(listing, &drivers.chain(apps).collect(), self.config.cleanup_ttl, ctx.now.wall);
+        for scratch in doomed.iter().filter(|dir| dir.kind == DirKind::Scratch) {
+            self.scratch_of.retain(|app| app.as_str() != scratch.id);
+        }
         if !doomed.is_empty() {
             ctx.effects.push(Effect::DeleteDirs(doomed));
         }

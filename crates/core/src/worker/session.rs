@@ -76,7 +76,7 @@ impl Worker {
         }
     }
 
-    /// Everything that runs here, and every end that no master has acknowledged. A driver is RUNNING from its launch
+    /// Everything that runs here, every end that no master has acknowledged, and who has scratch directories here. A driver is RUNNING from its launch
     /// on (DR-11).
     pub(super) fn inventory(&self) -> Inventory {
         let drivers = self.drivers.iter().map(|((driver, attempt), known)| DriverOnWorker {
@@ -86,7 +86,8 @@ impl Worker {
             booking: known.booking.clone(),
         });
         let executors = self.executors.values().map(|known| known.description.clone());
-        let mut inventory = Inventory { executors: executors.collect(), drivers: drivers.collect() };
+        let scratch_of = self.scratch_of.iter().cloned().collect();
+        let mut inventory = Inventory { executors: executors.collect(), drivers: drivers.collect(), scratch_of };
         self.outbox.add_finals(&mut inventory);
         inventory
     }

@@ -5,7 +5,7 @@ use tanist_core::model::{Booking, DriverOnWorker, ExecutorDescription, Inventory
 use tanist_core::units::{Cores, Memory};
 
 use super::DecodeError;
-use super::fields::{choice, id, list, required};
+use super::fields::{at_most, choice, id, list, required};
 use super::resources::{from_addresses, to_addresses};
 use crate::limits::MAX_INVENTORY;
 use crate::v1;
@@ -99,6 +99,7 @@ impl From<&Inventory> for v1::Inventory {
         Self {
             executors: inventory.executors.iter().map(Into::into).collect(),
             drivers: inventory.drivers.iter().map(Into::into).collect(),
+            scratch_of: inventory.scratch_of.iter().take(MAX_INVENTORY).map(ToString::to_string).collect(),
         }
     }
 }
@@ -106,9 +107,11 @@ impl From<&Inventory> for v1::Inventory {
 impl TryFrom<v1::Inventory> for Inventory {
     type Error = DecodeError;
     fn try_from(wire: v1::Inventory) -> Result<Self, DecodeError> {
+        at_most("scratch_of", wire.scratch_of.len(), MAX_INVENTORY)?;
         Ok(Self {
             executors: list("executors", MAX_INVENTORY, wire.executors)?,
             drivers: list("drivers", MAX_INVENTORY, wire.drivers)?,
+            scratch_of: wire.scratch_of.iter().map(|app| id("scratch_of", app)).collect::<Result<_, _>>()?,
         })
     }
 }

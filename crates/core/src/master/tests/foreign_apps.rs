@@ -94,7 +94,7 @@ fn after_a_failover_it_is_called_and_told_what_ended_meanwhile_rc_03() {
     assert_eq!(calls[0].1, None);
     assert_eq!(calls[0].0.endpoint, client("d", 1).endpoint, "what was stored");
     // Its worker has one executor left, and says how the other one ended.
-    let inventory = Inventory { executors: vec![executors[1].clone()], drivers: Vec::new() };
+    let inventory = Inventory { executors: vec![executors[1].clone()], ..Inventory::default() };
     let (session, effects) = rig.join(RegisterWorker { inventory, ..worker("w1", 16, 8192) });
     assert!(commands(&effects).is_empty(), "I6");
     rig.tell(session, executor_ended(&executors[0].executor, ExecutorState::Exited, Some(1)));

@@ -23,7 +23,7 @@ fn two_executors_on_w1(rig: &mut Rig) -> Vec<ExecutorDescription> {
 }
 
 fn with(executors: &[ExecutorDescription], registration: RegisterWorker) -> RegisterWorker {
-    let inventory = Inventory { executors: executors.to_vec(), drivers: Vec::new() };
+    let inventory = Inventory { executors: executors.to_vec(), ..Inventory::default() };
     RegisterWorker { inventory, ..registration }
 }
 

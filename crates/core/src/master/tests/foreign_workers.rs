@@ -62,6 +62,7 @@ fn answers(
     let inventory = Inventory {
         executors: executors.iter().map(says).collect(),
         drivers: drivers.iter().map(|known| DriverOnWorker { booking: Booking::default(), ..known.clone() }).collect(),
+        ..Inventory::default()
     };
     rig.join(RegisterWorker { number: 100, inventory, ..registration.clone() })
 }

@@ -78,6 +78,29 @@ fn everything_is_adopted_under_its_old_name_t_rc_03() {
     assert_eq!(rig.status(&driver).state, DriverState::Running);
 }
 
+/// Its executors there have ended: nothing else than its scratch directories tells that they ran there.
+#[test]
+fn dir_03_the_end_of_an_application_is_told_where_it_ran_under_earlier_terms() {
+    let finished = |effects: &[Effect]| {
+        let told = commands(effects).into_iter().filter_map(|(_, command)| match command {
+            WorkerCommand::ApplicationFinished { app } => Some(app),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let leaves = |app: &AppId| Inventory { scratch_of: vec![app.clone()], ..Inventory::default() };
+    let Scene { mut rig, app, inventory, .. } = scene();
+    rig.fail_over(config());
+    rig.join(RegisterWorker { inventory, ..worker("w1", 16, 8192) });
+    let (_, effects) = rig.join(RegisterWorker { inventory: leaves(&app), ..worker("w2", 1, 64) });
+    assert!(finished(&effects).is_empty(), "it goes on");
+    let (session, _, _) = rig.enter(back(&app, &[0, 1]));
+    let effects = rig.say(session, AppToMaster::Unregister);
+    assert_eq!(finished(&effects), [app.clone(), app.clone()]);
+    let (_, effects) = rig.join(RegisterWorker { inventory: leaves(&app), ..worker("w3", 1, 64) });
+    assert_eq!(finished(&effects), [app], "this one was not there when it ended");
+}
+
 #[test]
 fn any_order_of_worker_and_application_gives_the_same() {
     let Scene { mut rig, app, inventory, .. } = scene();

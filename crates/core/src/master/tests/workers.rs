@@ -94,7 +94,8 @@ fn unknown_work_is_told_to_end_t_ms_22() {
         state: DriverState::Running,
         booking: Booking::default(),
     };
-    let inventory = Inventory { executors: (0..3).map(stranger).collect(), drivers: (0..2).map(lone).collect() };
+    let (executors, drivers) = ((0..3).map(stranger).collect(), (0..2).map(lone).collect());
+    let inventory = Inventory { executors, drivers, ..Inventory::default() };
     let effects = rig.tell(session, WorkerToMaster::Inventory(inventory));
     let told: Vec<WorkerCommand> = commands(&effects).into_iter().map(|(_, command)| command).collect();
     let mut expected: Vec<WorkerCommand> = (0..2)

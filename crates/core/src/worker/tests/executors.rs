@@ -138,6 +138,24 @@ fn dir_03_executors_of_a_live_application_share_scratch_that_stays() {
 }
 
 #[test]
+fn dir_03_every_master_hears_who_has_scratch_here() {
+    let mut bench = Bench::registered(config());
+    let run = bench.run_executor(0, 1);
+    bench.event(Event::Exited { run, code: 0 });
+    bench.acknowledge_all();
+    assert_eq!(bench.worker.inventory(), Inventory { scratch_of: vec![app_id()], ..Inventory::default() });
+    bench.command(WorkerCommand::ApplicationFinished { app: app_id() });
+    assert_eq!(bench.worker.inventory(), Inventory::default(), "its end was heard of");
+
+    let run = bench.run_executor(1, 1);
+    bench.event(Event::Exited { run, code: 0 });
+    bench.acknowledge_all();
+    let dir = DirRef { path: "/local/executor-1".to_owned(), kind: DirKind::Scratch, id: app_id().to_string() };
+    bench.event(Event::DirListing(vec![DirListed { dir, newest: Wall(0) }]));
+    assert_eq!(bench.worker.inventory(), Inventory::default(), "DIR-02: old ones go at last");
+}
+
+#[test]
 fn wl_09_t_wk_03_ended_executors_are_listed_as_configured() {
     let mut bench = Bench::registered(WorkerConfig { retained_executors: 2, ..config() });
     for id in 0..5 {

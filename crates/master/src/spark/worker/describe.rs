@@ -101,7 +101,7 @@ pub(super) fn inventory(executors: &[(ExecutorOnWorker, Resources)], drivers: &[
         let booking = Booking { resources: addresses(resources), ..Booking::default() };
         Some(DriverOnWorker { driver, attempt, state: DriverState::Running, booking })
     });
-    Inventory { executors: executors.collect(), drivers: drivers.collect() }
+    Inventory { executors: executors.collect(), drivers: drivers.collect(), scratch_of: Vec::new() }
 }
 
 fn addresses(told: &Resources) -> Addresses {

@@ -171,6 +171,14 @@ fn registrations_that_cannot_be_read() {
             "register.inventory.drivers: 10001 entries are too many; at most 10000 are allowed",
         ),
         (
+            register(|w| w.inventory.as_mut().unwrap().scratch_of = vec!["app-1".to_owned(), "a b".to_owned()]),
+            "register.inventory.scratch_of: application id \"a b\" is not valid: Whitespace",
+        ),
+        (
+            register(|w| w.inventory.as_mut().unwrap().scratch_of = vec!["app-1".to_owned(); 10_001]),
+            "register.inventory.scratch_of: 10001 entries are too many; at most 10000 are allowed",
+        ),
+        (
             register(|w| w.resources = gpus("gpu", vec!["0".to_owned(); 1_001])),
             "register.resources[\"gpu\"].addresses: 1001 entries are too many; at most 1000",
         ),

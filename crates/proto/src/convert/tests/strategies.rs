@@ -168,7 +168,11 @@ fn booking() -> impl Strategy<Value = Booking> {
 fn inventory() -> impl Strategy<Value = Inventory> {
     let driver = (id(), num(Attempt), driver_state(), booking())
         .prop_map(|(driver, attempt, state, booking)| DriverOnWorker { driver, attempt, state, booking });
-    (vec(executor(), 0..3), vec(driver, 0..3)).prop_map(|(executors, drivers)| Inventory { executors, drivers })
+    (vec(executor(), 0..3), vec(driver, 0..3), vec(id(), 0..3)).prop_map(|(executors, drivers, scratch_of)| Inventory {
+        executors,
+        drivers,
+        scratch_of,
+    })
 }
 
 pub(super) fn register_worker() -> impl Strategy<Value = RegisterWorker> {
