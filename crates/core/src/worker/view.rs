@@ -45,7 +45,7 @@ pub struct WorkerStatus {
     pub accepts_work: bool,
     /// Whether it is being decommissioned.
     pub decommissioned: bool,
-    /// Final states that no master has acknowledged yet.
+    /// Reports, that something runs or how it ended, that no master has acknowledged yet.
     pub unacknowledged: usize,
     /// Acts of masters refused because of their term, since the start of the process.
     pub refused_commands: u64,

@@ -54,7 +54,7 @@ fn following(status: &WorkerStatus, text: &mut Exposition) {
     text.gauge("tanist_term_epoch", "highest epoch obeyed here, 0 = none", epoch);
     let help = "acts of masters that were refused because of their term";
     text.counter("tanist_worker_refused_commands_total", help, status.refused_commands);
-    let help = "ends of programs that no master has acknowledged yet";
+    let help = "reports about programs, that they run or how they ended, that no master has acknowledged yet";
     text.gauge("tanist_worker_unacknowledged", help, status.unacknowledged);
 }
 
