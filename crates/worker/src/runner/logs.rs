@@ -6,12 +6,13 @@
 use std::{
     cmp::Ordering,
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
     num::{NonZeroU32, NonZeroU64},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     str::FromStr,
+    time::SystemTime,
 };
 
 use flate2::read::GzDecoder;
@@ -118,8 +119,21 @@ struct Part {
     len: u64,
     /// Put aside; otherwise it is the current file.
     rolled: bool,
-    /// Tells it from a later file of the same name.
+    file: FileId,
+}
+
+/// Tells a file from others of the same name, and is the same under another one. A number alone may be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
     inode: u64,
+    /// Where the file system knows.
+    born: Option<SystemTime>,
+}
+
+impl From<&Metadata> for FileId {
+    fn from(found: &Metadata) -> Self {
+        Self { inode: found.ino(), born: found.created().ok() }
+    }
 }
 
 impl LogFiles {
@@ -174,11 +188,24 @@ impl LogFiles {
         self.parts.is_empty()
     }
 
-    /// Bytes of rolled parts that an earlier look has seen and that are gone since: where the log now begins, counted
-    /// from where it began then.
+    /// Bytes that an earlier look has seen and that are gone since: where the log now begins, counted from where it began
+    /// then. What was written after that look to a part that is gone is not among them: nobody knows of it.
     pub fn dropped_since(&self, earlier: &Self) -> u64 {
-        let is_here = |gone: &Part| self.parts.iter().any(|part| bare(&part.path) == bare(&gone.path));
-        earlier.parts.iter().filter(|part| part.rolled && !is_here(part)).map(|part| part.len).sum()
+        earlier.parts.iter().filter(|part| !self.has(part, earlier)).map(|part| part.len).sum()
+    }
+
+    /// Whether a part of an earlier look is here, perhaps under another name.
+    fn has(&self, part: &Part, earlier: &Self) -> bool {
+        let by_name = |here: &Part| bare(&here.path) == bare(&part.path);
+        if part.rolled {
+            return self.parts.iter().any(by_name);
+        }
+        // Compressed, it is another file: the oldest one of those that were put aside since.
+        let is_new =
+            |here: &&Part| here.rolled && !earlier.parts.iter().any(|known| bare(&known.path) == bare(&here.path));
+        let next = self.parts.iter().find(is_new);
+        self.parts.iter().any(|here| here.file == part.file)
+            || next.is_some_and(|next| is_compressed(&next.path) && next.len >= part.len)
     }
 
     /// Up to `len` bytes from `offset` of the whole log; fewer at its end, none behind it. What was written after
@@ -272,7 +299,7 @@ impl Part {
     fn at(path: &Path, rolled: bool) -> io::Result<Option<Self>> {
         let Some(mut file) = open_plain(path)? else { return Ok(None) };
         let found = file.metadata()?;
-        let part = |len| Self { path: path.to_owned(), len, rolled, inode: found.ino() };
+        let part = |len| Self { path: path.to_owned(), len, rolled, file: (&found).into() };
         if !is_compressed(path) {
             return Ok(Some(part(found.len())));
         }
@@ -286,7 +313,8 @@ impl Part {
     }
 
     fn read(&self, skip: u64, take: u64) -> io::Result<Vec<u8>> {
-        let file = open_plain(&self.path)?.filter(|file| file.metadata().is_ok_and(|found| found.ino() == self.inode));
+        let file =
+            open_plain(&self.path)?.filter(|file| file.metadata().is_ok_and(|found| FileId::from(&found) == self.file));
         let mut file = file.ok_or_else(|| io::Error::other("not the same file any more"))?;
         let mut text = Vec::new();
         if is_compressed(&self.path) {

@@ -92,3 +92,28 @@ fn log_01_a_follower_learns_what_was_rolled_away() {
     assert_eq!((find().total_len(), find().dropped_since(&earlier)), (12, 5));
     assert!(!find().is_empty() && LogFiles::find(dir.path(), "nothing").unwrap().is_empty());
 }
+
+#[test]
+fn log_01_a_follower_learns_that_the_current_file_was_rolled_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let find = || LogFiles::find(dir.path(), "stdout").unwrap();
+    let (first, second) = (at("stdout--2026-11-20--14-08-07--0001"), at("stdout--2026-11-20--14-08-08--0001"));
+    fs::write(at("stdout"), "aaa").unwrap();
+    let earlier = find();
+    fs::rename(at("stdout"), &first).unwrap();
+    fs::write(at("stdout"), "bbbb").unwrap();
+    assert_eq!(find().dropped_since(&earlier), 0, "it has another name");
+    fs::rename(at("stdout"), &second).unwrap();
+    fs::write(at("stdout"), "cc").unwrap();
+    fs::remove_file(&first).unwrap();
+    let files = find();
+    assert_eq!((files.dropped_since(&earlier), files.read(0, 9).unwrap()), (3, b"bbbbcc".to_vec()), "it is gone");
+
+    let earlier = find();
+    fs::rename(at("stdout"), at("stdout--2026-11-20--14-08-09--0001")).unwrap();
+    fs::remove_file(at("stdout--2026-11-20--14-08-09--0001")).unwrap();
+    gz(&at("stdout--2026-11-20--14-08-09--0001.gz"), b"ccd");
+    fs::write(at("stdout"), "").unwrap();
+    assert_eq!(find().dropped_since(&earlier), 0, "it was compressed");
+}
