@@ -5,6 +5,7 @@ use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tanist_core::address::is_host;
 use tanist_core::ids::{IdPattern, Incarnation, InvalidId, PatternArg, WorkerId, time_stamp};
 use tanist_core::model::Addresses;
 use tanist_core::time::Wall;
@@ -173,10 +174,14 @@ impl WorkerOptions {
 
     /// Refuses what cannot work, before anything is touched.
     pub(crate) fn check(&self) -> Result<(), WorkerError> {
-        let unusable_host = self.host.is_empty() || self.host.contains(|c: char| c.is_whitespace() || c == '/');
+        let unusable_host = !is_host(&self.host) || self.host.contains(|c: char| c.is_whitespace() || c == '/');
         let text = |text: &str| Some(text.to_owned());
         let checks = [
-            ("host", text(&self.host).filter(|_| unusable_host), "a host name or address, without white space and '/'"),
+            (
+                "host",
+                text(&self.host).filter(|_| unusable_host),
+                "a host name or address, without a port, white space and '/'",
+            ),
             ("advertised port", text("0").filter(|_| self.advertised_port == Some(0)), "1 to 65535"),
             ("cores", text("0").filter(|_| self.offer.cores == Some(Cores::ZERO)), "a whole number, at least 1"),
             ("memory", text("0m").filter(|_| self.offer.memory == Some(Memory::ZERO)), "at least 1 MiB"),
@@ -330,6 +335,7 @@ mod tests {
         for (message, field, value) in [
             (refused(|o| o.host = "a b".to_owned()), "host", "a b"),
             (refused(|o| o.host.clear()), "host", ""),
+            (refused(|o| o.host = "h:7078".to_owned()), "host", "h:7078"),
             (refused(|o| o.advertised_port = Some(0)), "advertised port", "0"),
             (refused(|o| o.offer.cores = Some(Cores::ZERO)), "cores", "0"),
             (refused(|o| o.offer.memory = Some(Memory::ZERO)), "memory", "0m"),

@@ -46,6 +46,7 @@ pub use view::{DriverRunView, ExecutorRunView, RunPhase, WorkerStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::address::{bracketed, host_port};
 use crate::ids::{AppId, ExecutorRef, Generation, Term};
 use crate::rng::Rng;
 use crate::time::{Mono, Now};
@@ -293,8 +294,8 @@ fn surroundings(config: &WorkerConfig) -> Surroundings {
     let direct = Some(ui_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
     let proxied = config.reverse_proxy_url.as_ref().map(|url| format!("{}/proxy/{id}", url.trim_end_matches('/')));
     Surroundings {
-        worker_url: format!("spark://Worker@{host}:{port}"),
-        host: host.clone(),
+        worker_url: format!("spark://Worker@{}", host_port(host, *port)),
+        host: bracketed(host),
         log_pages: proxied.or(direct),
         ssl_settings: config.ssl_settings.clone(),
     }

@@ -338,6 +338,10 @@ fn environment_of_substitution_names_the_log_pages() {
     let direct = Bench::new(config()).worker.surroundings;
     assert_eq!(direct.worker_url, "spark://Worker@host:4000");
     assert_eq!(direct.log_pages.as_deref(), Some("http://host:8081"));
+    let mut sixth = config();
+    sixth.identity.host = "fd00::5".to_owned();
+    let sixth = Bench::new(sixth).worker.surroundings;
+    assert_eq!((sixth.worker_url.as_str(), sixth.host.as_str()), ("spark://Worker@[fd00::5]:4000", "[fd00::5]"));
     let mut proxied = config();
     proxied.reverse_proxy_url = Some("https://proxy/".to_owned());
     let proxied = Bench::new(proxied).worker.surroundings;
