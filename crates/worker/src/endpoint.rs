@@ -21,7 +21,6 @@ use crate::handle::{Input, WorkerHandle};
 use crate::log_stream::{Chunks, Logs};
 use crate::watchers::{self, Door, Places};
 
-
 /// How long an announcement may wait for the loop. Its master asks again.
 const NOTICE_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -24,7 +24,7 @@ pub(crate) fn heard(event: &Event) {
         Event::PrepareFailed { run, message } => tracing::warn!(%run, message, "run not prepared"),
         Event::StartFailed { run, message } => tracing::warn!(%run, message, "program not started"),
         Event::TooLate { run } => {
-            tracing::warn!(%run, "program not started: the time until when it may run has passed")
+            tracing::warn!(%run, "program not started: the time until when it may run has passed");
         }
         Event::Unsuited { run, message } => tracing::warn!(%run, message, "program not started, and never will be"),
         Event::Started { run, pid } => tracing::info!(%run, pid, "program started"),

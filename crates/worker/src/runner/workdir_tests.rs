@@ -86,7 +86,9 @@ fn a_directory_that_a_crash_has_left_without_a_manifest_is_claimed_when_it_is_us
     let (_guard, work) = work();
     for (id, half) in [("driver-1", None), ("driver-2", Some("{\"kind\":"))] {
         fs::create_dir(work.root().join(id)).unwrap();
-        half.into_iter().for_each(|half| fs::write(work.root().join(id).join(MANIFEST), half).unwrap());
+        if let Some(half) = half {
+            fs::write(work.root().join(id).join(MANIFEST), half).unwrap();
+        }
         work.driver_dir(id).unwrap();
     }
     fs::create_dir(work.root().join("driver-3")).unwrap();

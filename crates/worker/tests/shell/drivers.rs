@@ -282,7 +282,7 @@ async fn drn_08_a_kill_ends_a_start_that_hangs() {
 
 #[tokio::test]
 async fn wl_10_drn_09_a_worker_that_stops_ends_everything_first() {
-    let (master, mut worker, mut session) = TestWorker::with_a_master().await;
+    let (_master, mut worker, mut session) = TestWorker::with_a_master().await;
     session.launch_driver("driver-1", script(FAMILY)).await;
     session.launch_executor("app-1", 0, command("sh", &["-c", FAMILY])).await;
     let mut pids = family(&worker.work().join("driver-1")).await;
