@@ -21,6 +21,10 @@ impl DeadWorkers {
         self.listed.insert(id, dead);
     }
 
+    pub(super) fn get(&self, id: &WorkerId) -> Option<&DeadWorker> {
+        self.listed.get(id)
+    }
+
     pub(super) fn forget(&mut self, id: &WorkerId) {
         if let Some(dead) = self.listed.remove(id) {
             self.places.remove(&(dead.record.host, dead.record.port));

@@ -7,7 +7,7 @@ use super::effect::{Effect, Recalled};
 use super::entities::Worker;
 use super::event::Peer;
 use super::leader::{Ctx, Leader};
-use crate::ids::WorkerId;
+use crate::ids::{SessionId, WorkerId};
 use crate::model::{Inventory, WorkerKind};
 use crate::msg::{PROTOCOL_VERSION, RegisterWorker};
 
@@ -64,6 +64,24 @@ impl Leader {
             inventory: Inventory::default(),
         };
         Effect::Recall { registration: Recalled::Worker(Box::new(registration)), session: worker.last_session }
+    }
+
+    /// A worker that obeys whatever it is told may hear commands on a session that stands after it has said on another what it
+    /// runs: that settles nothing. Both sessions end, and it is called.
+    pub(super) fn ends_both_sessions(
+        &mut self,
+        session: SessionId,
+        registration: &RegisterWorker,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
+        let known = self.workers.get(&registration.id).filter(|known| known.is_foreign());
+        let stands = known.and_then(|known| known.session).filter(|_| registration.kind.is_foreign());
+        let Some(former) = stands else { return false };
+        self.sessions.remove(&former);
+        ctx.close(former);
+        ctx.close(session);
+        self.worker_cut_off(&registration.id, former, ctx);
+        true
     }
 
     /// What a worker runs, with what a foreign one does not say: memory beside an executor's heap, and what a driver takes.

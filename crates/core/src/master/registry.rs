@@ -80,8 +80,13 @@ impl Leader {
             }
             return self.answer_worker_as_stranger(session, ctx);
         }
+        if self.ends_both_sessions(session, &registration, ctx) {
+            return;
+        }
+        let (id, it_knows) = (registration.id.clone(), registration.decommissioned);
+        let decommissioned = it_knows || self.was_asked_to_go(&registration);
+        let registration = RegisterWorker { decommissioned, ..registration };
         self.drop_namesakes(&registration, ctx);
-        let id = registration.id.clone();
         let former = self.workers.get(&id);
         let (duplicate, former_session) = (former.is_some(), former.and_then(|worker| worker.session));
         self.bind_session(session, Peer::Worker(id.clone()), former_session, ctx);
@@ -97,7 +102,7 @@ impl Leader {
             })),
         );
         self.reconcile(&id, registration.inventory, ctx);
-        self.settle_decommission(&id, registration.decommissioned, ctx);
+        self.settle_decommission(&id, it_knows, ctx);
         self.settle_recovery(ctx);
         self.schedule(ctx);
     }
@@ -169,6 +174,14 @@ impl Leader {
         Ok(())
     }
 
+    /// Once asked to go, a process stays asked, over all its sessions and changes of leader, and where it is back after it was
+    /// given up. To start it again is how it is taken back.
+    fn was_asked_to_go(&self, RegisterWorker { id, incarnation, .. }: &RegisterWorker) -> bool {
+        let known = self.workers.get(id).map(|known| &known.record);
+        let record = known.or_else(|| self.dead_workers.get(id).map(|dead| &dead.record));
+        record.is_some_and(|record| record.decommissioned && record.incarnation == *incarnation)
+    }
+
     /// A new id at the address of a known worker means that the process was restarted: the old entry goes first
     /// (RC-18). Dead entries at that address go too (WR-11).
     fn drop_namesakes(&mut self, registration: &RegisterWorker, ctx: &mut Ctx<'_>) {
@@ -184,10 +197,6 @@ impl Leader {
     fn upsert_worker(&mut self, session: SessionId, registration: &RegisterWorker, ctx: &mut Ctx<'_>) {
         let id = &registration.id;
         let known = self.workers.get(id);
-        // Once asked to go, a process stays asked, over all its sessions and changes of leader. To start it again is how
-        // it is taken back.
-        let was_asked_to_go =
-            |worker: &Worker| worker.record.decommissioned && worker.record.incarnation == registration.incarnation;
         let record = WorkerRecord {
             id: id.clone(),
             incarnation: registration.incarnation,
@@ -198,7 +207,7 @@ impl Leader {
             cores: registration.cores,
             memory: registration.memory,
             resources: registration.resources.clone(),
-            decommissioned: registration.decommissioned || known.is_some_and(was_asked_to_go),
+            decommissioned: registration.decommissioned,
             registered_at: known.map_or(ctx.now.wall, |worker| worker.record.registered_at),
         };
         if known.is_none_or(|worker| worker.record != record) {

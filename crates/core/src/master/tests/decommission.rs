@@ -134,3 +134,15 @@ fn a_process_that_is_started_again_is_taken_back_dc_04() {
     rig.join(restarted());
     assert_eq!(rig.view().workers[0].state, WorkerState::Alive, "whether its loss was noticed before or not");
 }
+
+#[test]
+fn a_worker_that_was_given_up_and_is_back_is_still_asked_to_go_dc_04() {
+    let mut rig = Rig::alive();
+    rig.join(on_host("w1", "h1", 1));
+    decommission(&mut rig, &["h1"]);
+    rig.pass(config().worker_timeout);
+    assert_eq!(rig.view().workers[0].state, WorkerState::Dead);
+    let (_, effects) = rig.join(RegisterWorker { number: 2, ..on_host("w1", "h1", 1) });
+    assert_eq!(commands(&effects).len(), 1, "it is the same process, and is told again");
+    assert_eq!(rig.view().workers[0].state, WorkerState::Decommissioned);
+}

@@ -223,6 +223,50 @@ fn a_driver_that_is_over_keeps_its_place_until_it_has_ended_there_i5() {
     assert_eq!(used(&rig), (Cores(1), Memory::mib(512)));
 }
 
+/// What is told on the one session may reach it after what it says on the other.
+#[test]
+fn what_it_says_beside_a_session_that_stands_settles_nothing_and_it_is_called_i3_i5() {
+    type Launch = fn(&mut Rig) -> Vec<Effect>;
+    let launched: [(&str, Launch); 4] = [
+        ("a driver", |rig| rig.submit(main_class()).1),
+        ("one that is started again where it is lost", |rig| {
+            rig.submit(DriverDescription { supervise: true, ..main_class() }).1
+        }),
+        ("an executor", |rig| rig.enter(client("d", 1)).2),
+        ("nothing", |_| Vec::new()),
+    ];
+    for (what, launch) in launched {
+        let mut rig = Rig::alive();
+        let (first, _) = rig.join(foreign("w1", 8, 8192));
+        let effects = launch(&mut rig);
+        let executors: Vec<_> = launched_executors(&effects).into_iter().map(|(_, executor)| executor).collect();
+        let drivers: Vec<_> = launched_drivers(&effects).into_iter().map(|(_, driver)| driver).collect();
+        let before = used(&rig);
+
+        let heard = Some(Term { epoch: Epoch(0), ..rig.leader().term });
+        let (_, effects) = rig.join(RegisterWorker { heard, number: 2, ..foreign("w1", 8, 8192) });
+        assert!(
+            matches!(effects[..], [Effect::ToWorker { message: MasterToWorker::Greet { .. }, .. }]),
+            "{what}: {effects:?}"
+        );
+
+        let (second, effects) = rig.join(RegisterWorker { number: 3, ..foreign("w1", 8, 8192) });
+        let ended = [first, second].map(|session| Effect::CloseSession { session });
+        assert_eq!(effects[..2], ended, "{what}");
+        assert_eq!((recalled(&effects)[0].1, effects.len()), (Some(first), 3), "{what}: {effects:?}");
+        assert_eq!(used(&rig), before, "{what}: nothing is settled");
+
+        let (_, effects) = answers(&mut rig, &effects, &executors, &drivers);
+        assert_eq!((commands(&effects), used(&rig)), (vec![], before), "{what}: once, and the same");
+        let running = rig
+            .view()
+            .drivers
+            .iter()
+            .all(|driver| (driver.state, driver.attempt) == (DriverState::Running, Attempt(1)));
+        assert!(running && rig.view().ended_drivers.is_empty(), "{what}");
+    }
+}
+
 #[test]
 fn its_id_belongs_to_nobody_else_while_it_is_heard_wr_09() {
     let mut rig = Rig::alive();
