@@ -39,6 +39,8 @@ pub(super) struct Worker {
     pub(super) executors: BTreeSet<ExecutorRef>,
     /// Live driver attempts placed here.
     pub(super) drivers: BTreeSet<DriverId>,
+    /// Of those, what a foreign worker has not named when it came, and was never seen to have: the launch may be on its way.
+    pub(super) unseen: BTreeSet<DriverId>,
     /// Work that was told to end and still occupies its booking until the worker reports the end.
     pub(super) leaving: BTreeMap<Leaving, Booking>,
     /// Applications whose records have executors here, while it has not spoken in this term.
@@ -69,6 +71,7 @@ impl Worker {
             refused_commands: 0,
             executors: BTreeSet::new(),
             drivers: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             leaving: BTreeMap::new(),
             awaited_by: BTreeSet::new(),
         }

@@ -7,7 +7,7 @@ use super::effect::{Effect, Recalled};
 use super::entities::Worker;
 use super::event::Peer;
 use super::leader::{Ctx, Leader};
-use crate::ids::{SessionId, WorkerId};
+use crate::ids::{DriverId, SessionId, WorkerId};
 use crate::model::{Inventory, WorkerKind};
 use crate::msg::{PROTOCOL_VERSION, RegisterWorker};
 
@@ -103,5 +103,35 @@ impl Leader {
             }
         }
         inventory
+    }
+
+    /// Of what is missing in its registration, the drivers that are not there. A foreign worker takes a launch from anybody,
+    /// on any connection: one of a predecessor, which it has yet to read because it stood still, comes after what it says to
+    /// us. It is asked again soon, and then that has come.
+    pub(super) fn surely_absent(&mut self, id: &WorkerId, missing: Vec<DriverId>) -> Vec<DriverId> {
+        let Self { workers, drivers, .. } = self;
+        let Some(worker) = workers.get_mut(id) else { return missing };
+        let was_seen = |driver: &DriverId| {
+            let placement = drivers.get(driver).and_then(|known| known.record.placement.as_ref());
+            placement.is_some_and(|placement| placement.started)
+        };
+        let is_absent = |driver: &DriverId| !worker.is_foreign() || was_seen(driver);
+        let (absent, unseen): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_absent);
+        worker.unseen = unseen.into_iter().collect();
+        absent
+    }
+
+    /// A worker says once more what it runs.
+    pub(super) fn said_again(&mut self, id: &WorkerId, inventory: Inventory, ctx: &mut Ctx<'_>) {
+        let unseen = self.workers.get_mut(id).map(|worker| std::mem::take(&mut worker.unseen)).unwrap_or_default();
+        let is_there = |driver: &DriverId| inventory.drivers.iter().any(|reported| reported.driver == *driver);
+        let absent: Vec<DriverId> = unseen.into_iter().filter(|driver| !is_there(driver)).collect();
+        self.adopt_or_end(id, inventory, ctx);
+        for driver in &absent {
+            self.driver_absent(driver, ctx);
+        }
+        if !absent.is_empty() {
+            self.schedule(ctx);
+        }
     }
 }

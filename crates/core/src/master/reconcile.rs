@@ -37,7 +37,7 @@ impl Leader {
         for executor in executors {
             self.executor_vanished(&executor, ctx);
         }
-        for driver in drivers {
+        for driver in self.surely_absent(id, drivers) {
             self.driver_absent(&driver, ctx);
         }
         // What records have here beyond that has ended, and its worker says itself how.

@@ -35,7 +35,7 @@ impl Leader {
                 ctx.say_to_worker(session, MasterToWorker::HeartbeatSeen);
                 self.note_heartbeat(&id, accepts_work, refused_commands, ctx);
             }
-            WorkerToMaster::Inventory(inventory) => self.adopt_or_end(&id, inventory, ctx),
+            WorkerToMaster::Inventory(inventory) => self.said_again(&id, inventory, ctx),
             WorkerToMaster::ExecutorStateChanged { report, executor, state, message, exit_status } => {
                 self.executor_changed(&id, &executor, ExecutorChange { state, message, exit_status }, ctx);
                 ctx.say_to_worker(session, MasterToWorker::Acknowledged { report });

@@ -173,13 +173,41 @@ fn a_driver_that_it_was_never_seen_to_have_is_started_again_only_if_supervised_d
     let (once, _) = rig.submit(main_class());
     let (again, _) = rig.submit(DriverDescription { supervise: true, ..main_class() });
     let effects = rig.fail_over(config());
-    let (_, effects) = answers(&mut rig, &effects, &[], &[]);
+    let (session, effects) = answers(&mut rig, &effects, &[], &[]);
+    assert_eq!(
+        (commands(&effects), rig.status(&once).state),
+        (vec![], DriverState::Running),
+        "they may be on their way"
+    );
+    let effects = rig.tell(session, WorkerToMaster::Inventory(Inventory::default()));
     let launched: Vec<_> =
         launched_drivers(&effects).into_iter().map(|(_, driver)| (driver.driver, driver.attempt)).collect();
     assert_eq!(launched, [(again, Attempt(2))]);
     let status = rig.status(&once);
     assert_eq!(status.state, DriverState::Error);
     assert_eq!(status.message.unwrap(), "its worker does not run it any more, and has not said how it ended");
+}
+
+/// It stood still when it was launched, and reads that only after the call of the next leader.
+#[test]
+fn a_launch_that_it_reads_after_it_has_said_what_it_runs_is_not_repeated_i3() {
+    for supervise in [false, true] {
+        let mut rig = Rig::alive();
+        rig.join(foreign("w1", 8, 8192));
+        let (driver, effects) = rig.submit(DriverDescription { supervise, ..main_class() });
+        let drivers = vec![launched_drivers(&effects).remove(0).1];
+        let effects = rig.fail_over(config());
+        let (session, _) = answers(&mut rig, &effects, &[], &[]);
+        let effects = rig.tell(session, WorkerToMaster::Inventory(Inventory { drivers, ..Inventory::default() }));
+        assert_eq!(commands(&effects), [], "neither ended nor launched again");
+        rig.tell(session, WorkerToMaster::Inventory(Inventory::default()));
+        let status = rig.status(&driver);
+        assert_eq!(
+            (status.state, status.attempt),
+            (DriverState::Running, Attempt(1)),
+            "what it says later has no end in it"
+        );
+    }
 }
 
 /// Its worker itself starts a supervised one again that has failed. So one that is not there any more is over.
