@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::etcd::free_port;
 use crate::processes::{Marker, kill_nine};
-use crate::spark::{Spark, properties};
+use crate::spark::{Spark, properties as java_properties};
 use crate::wait::wait_for;
 
 /// Its class.
@@ -22,12 +22,16 @@ const MEMORY: &str = "512m";
 /// What one offers, and how it is set up.
 #[derive(Debug, Clone)]
 pub struct SparkWorkerOptions<'a> {
+    /// Where it listens, one of this machine's addresses of loopback.
+    pub host: &'a str,
     /// Cores.
     pub cores: u32,
     /// Memory, e.g. `2g`.
     pub memory: &'a str,
-    /// Options of its Java machine, such as `-Dspark.worker.timeout=8`.
-    pub java: Vec<String>,
+    /// What `spark-defaults.conf` says to it.
+    pub properties: &'a [(&'a str, &'a str)],
+    /// Options of its Java machine.
+    pub java: &'a str,
     /// Where it and what it runs log, as log4j is told.
     pub logging: &'a Path,
 }
@@ -46,22 +50,30 @@ impl Spark {
     pub fn worker(&self, masters: &str, options: &SparkWorkerOptions<'_>) -> Result<SparkWorker> {
         let directory = tempfile::Builder::new().prefix("tanist-spark-worker-").tempdir()?;
         let path = |name: &str| directory.path().join(name);
+        let properties: Vec<String> =
+            options.properties.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        fs::write(path("spark-defaults.conf"), properties.join("\n"))?;
         let (port, web) = (free_port()?.to_string(), "0");
         let mut command = self.program("spark-class");
-        command.arg(WORKER).args(["--host", "127.0.0.1", "--port", &port, "--webui-port", web]);
+        command.arg(WORKER).args(["--host", options.host, "--port", &port, "--webui-port", web]);
         command.args(["--cores", &options.cores.to_string(), "--memory", options.memory]);
         command.arg("--work-dir").arg(path("work")).arg(format!("spark://{masters}"));
-        let java = format!("{} {}", properties(options.logging, directory.path()), options.java.join(" "));
+        let java = format!("{} {}", java_properties(options.logging, directory.path()), options.java);
         command.env("SPARK_DAEMON_JAVA_OPTS", java).env("SPARK_DAEMON_MEMORY", MEMORY);
         command.env("SPARK_CONF_DIR", directory.path()).env("SPARK_LOCAL_DIRS", path("scratch"));
         let (stdout, stderr) = (File::create(path("stdout"))?, File::create(path("stderr"))?);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let child = command.spawn().with_context(|| format!("running {command:?}"))?;
-        Ok(SparkWorker { child, address: format!("127.0.0.1:{port}"), directory })
+        Ok(SparkWorker { child, address: format!("{}:{port}", options.host), directory })
     }
 }
 
 impl SparkWorker {
+    /// Where it listens.
+    pub fn host(&self) -> &str {
+        self.address.rsplit_once(':').map_or(&self.address, |(host, _)| host)
+    }
+
     /// What it has logged so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.directory.path().join("stderr")).unwrap_or_default()

@@ -1,10 +1,11 @@
 //! Programs of Spark that prove themselves, and masters and workers that do so to them (SE-01). These take minutes: `cargo xtask spark`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use tanist_testkit::{Node, Shape, Spark, kill_nine, wait_for};
+use tanist_testkit::{Node, Shape, Spark, SparkWorker, kill_nine, wait_for};
 
 use crate::world::{SLOWLY, World};
 
@@ -171,6 +172,66 @@ fn applications_prove_themselves_to_masters_and_their_executors_to_workers_se_01
         });
         let said = logged(&world);
         assert!(!said.contains(SECRET) && !said.contains("not let in"), "{said}");
+    }
+}
+
+/// How many lines a master has said about each peer.
+fn lines_by_peer(said: &str) -> BTreeMap<&str, usize> {
+    let peers = said.split_whitespace().filter(|word| word.starts_with("peer="));
+    peers.fold(BTreeMap::new(), |mut all, peer| {
+        *all.entry(peer).or_default() += 1;
+        all
+    })
+}
+
+/// How many lines of masters say that somebody was not let in.
+fn turned_away(world: &World) -> usize {
+    world.cluster.masters.iter().map(|master| master.said().matches("a program of Spark is not let in").count()).sum()
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn workers_of_spark_prove_themselves_to_masters_and_these_to_them_se_01() {
+    for (spark, protection) in ways() {
+        let mut world = World::with(&spark, Shape { workers: 0, master_flags: protection.flags(), ..Shape::default() });
+        let properties = [protection.properties, &secret(SECRET)].concat();
+        (0..2).for_each(|_| world.add_host("127.0.0.1", &properties));
+        world.wait_for_workers(2);
+        assert_eq!(turned_away(&world), 0, "{}", logged(&world));
+        world.undisturbed_rounds(&properties, |rounds, executors| {
+            for executor in executors {
+                let line = fs::read_to_string(format!("/proc/{executor}/cmdline")).unwrap();
+                assert!(line.contains("-Dspark.authenticate=true") && !line.contains(SECRET), "{line}");
+            }
+            // The next leader has to prove itself to the workers.
+            let leader = world.cluster.leader();
+            kill_nine(world.cluster.masters[leader].pid());
+            wait_for("another leader", SLOWLY, || (world.cluster.leader() != leader).then_some(()));
+            world.wait_for_workers(2);
+            rounds.wait_for_more(3);
+        });
+        let said = logged(&world) + &world.hosts.iter().map(SparkWorker::said).collect::<String>();
+        assert!(!said.contains(SECRET) && turned_away(&world) == 0, "{said}");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_worker_of_spark_with_another_secret_is_not_let_in_and_both_ends_say_so_se_01() {
+    for (spark, protection) in ways() {
+        let mut world = World::with(&spark, Shape { workers: 0, master_flags: protection.flags(), ..Shape::default() });
+        world.add_host("127.0.0.1", &[protection.properties, &secret("another secret")].concat());
+        let says = |said: String, lines: [&str; 2]| lines.iter().all(|line| said.contains(line)).then_some(());
+        let (refused, because) = ([protection.refusal, "Failed to connect to master"], "does not know the secret");
+        wait_for("a worker that is refused", SLOWLY, || says(world.hosts[0].said(), refused));
+        for master in &world.cluster.masters {
+            let because = || says(master.said(), ["a program of Spark is not let in", because]);
+            wait_for("a master that says why", SLOWLY, because);
+            for (peer, lines) in lines_by_peer(&master.said()) {
+                assert_eq!(lines, 1, "about {peer}: {}", master.said());
+            }
+        }
+        world.wait_for_workers(0);
     }
 }
 

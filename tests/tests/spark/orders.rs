@@ -51,9 +51,12 @@ impl Told {
     fn start(spark: &Spark) -> Self {
         let (listener, master) = listen();
         let script = program("gpus.sh").display().to_string();
-        let two = ["amount=2".to_owned(), format!("discoveryScript={script}")];
-        let java = two.map(|property| format!("-Dspark.worker.resource.gpu.{property}")).to_vec();
-        let options = SparkWorkerOptions { cores: 2, memory: "1g", java, logging: &program(LOGGING) };
+        let properties = &[
+            ("spark.worker.resource.gpu.amount", "2"),
+            ("spark.worker.resource.gpu.discoveryScript", script.as_str()),
+        ];
+        let (host, java, logging) = ("127.0.0.1", "", &program(LOGGING));
+        let options = SparkWorkerOptions { host, cores: 2, memory: "1g", properties, java, logging };
         let worker = spark.worker(&master.to_string(), &options).unwrap();
         let mut line = Line::accept(&listener, &master, "Worker");
         let payload = line.heard(|message| matches!(message, Message::RegisterWorker(_)));
