@@ -5,9 +5,11 @@ mod support;
 
 use std::time::Duration;
 
-use tanist_core::ids::DriverId;
+use tanist_core::ids::{DriverId, MasterId};
+use tanist_core::master::MasterView;
 use tanist_core::model::{
-    ApplicationState, Command, DriverDescription, DriverState, ExecutorState, JavaProgram, Program, WorkerState,
+    ApplicationState, Command, DriverDescription, DriverState, ExecutorState, JavaProgram, MasterRole, Program,
+    WorkerState,
 };
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_testkit::captured::REGISTRATION;
@@ -15,7 +17,7 @@ use tanist_testkit::captured::REGISTRATION;
 use support::election::Shared;
 use support::spark::{Driver, Line};
 use support::spark_worker::{KILLED, RUNS, Worker, WorkerLine};
-use support::{Node, driver};
+use support::{Node, driver, within};
 
 /// An application that no master knows.
 const NOBODY: &str = "app-of-nobody";
@@ -167,6 +169,51 @@ async fn a_new_leader_calls_it_and_doubles_nothing_rc_07_rc_08() {
     assert_eq!((adopted.id.clone(), adopted.attempt.0), (id.clone(), 1));
     line.driver_has_finished(id.as_str()).await;
     assert_eq!(ended(&next, &id).await, (DriverState::Finished, None));
+}
+
+/// Two masters, of which the first one leads.
+async fn two() -> (tempfile::TempDir, Node, Node) {
+    let (directory, shared) = (tempfile::tempdir().unwrap(), Shared::store());
+    let first = Node::sharing(directory.path(), "m1", &shared).await;
+    first.alive().await;
+    let second = Node::sharing(directory.path(), "m2", &shared).await;
+    let mut announced = second.election.announced();
+    within("the announcement", announced.wait_for(|roles| !roles.is_empty())).await.unwrap();
+    (directory, first, second)
+}
+
+/// The second master takes the office, and the first one lives on.
+async fn handed_over(first: &Node, second: &Node) {
+    let target = MasterId::new("m2").unwrap();
+    within("the end of the term", first.handle().leave(Some(target), "update".to_owned())).await.unwrap();
+    second.role(MasterRole::Alive).await;
+}
+
+/// It would say to a master that leads no more what nobody hears there, and believe that it is registered.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_connection_ends_with_the_term_though_its_master_lives_on_ha_protocol_5() {
+    let (_directory, first, second) = two().await;
+    let worker = Worker::start().await;
+    let mut line = joined(&worker, &first).await;
+    let id = submitted(&first, main_class(None)).await;
+    assert_eq!(line.hears("LaunchDriver").await.text("driverId"), id.as_str());
+    handed_over(&first, &second).await;
+    assert!(line.end().await.iter().all(|name| name == "MasterChanged"), "the call is repeated once");
+    let mut line = worker.is_called().await;
+    line.says_what_it_runs(NOBODY, 0, [id.as_str(), "driver-x"]).await;
+    let state = |view: &MasterView| view.drivers.first().filter(|d| d.state == DriverState::Running).map(|d| d.attempt);
+    assert_eq!(second.sees("the driver", state).await.0, 1);
+}
+
+/// What it may not have read yet must not be read once another master leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_that_is_not_answered_ends_with_its_term_i9() {
+    let (_directory, first, second) = two().await;
+    let worker = Worker::start().await;
+    let mut line = worker.registers(&first.address).await;
+    line.hears("RegisteredWorker").await;
+    handed_over(&first, &second).await;
+    assert!(line.end().await.iter().all(|name| name == "MasterChanged"), "the call is repeated once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

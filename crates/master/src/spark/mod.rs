@@ -42,12 +42,14 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use tanist_core::ids::Term;
 use tanist_core::master::{MasterView, Peer, Recalled};
 use tanist_core::model::WorkerState;
 use tanist_spark::Address;
 use tanist_spark::auth::Auth;
 use tanist_store::{Standing, clock};
 
+use crate::board::Leadership;
 use crate::dial::Answer;
 use crate::handle::MasterHandle;
 use crate::peers::until_it_may_act;
@@ -149,6 +151,14 @@ impl Face {
     /// Whether this master may answer a registration.
     fn leads(&self) -> bool {
         self.0.handle.leadership().borrow().role.leads()
+    }
+
+    /// Waits until this master does not lead in this term any more. Safe to drop.
+    async fn until_over(&self, term: &Term) {
+        let is_over =
+            |Leadership { role, leader }: &Leadership| !role.leads() || leader.as_ref().map(|of| &of.term) != Some(term);
+        // An error shows that nobody leads here any more.
+        drop(self.0.handle.leadership().wait_for(is_over).await);
     }
 
     /// Says at the start who is served.

@@ -15,6 +15,7 @@ pub(super) struct Session<Out = MasterToApp, In = AppToMaster> {
     handle: MasterHandle,
     id: SessionId,
     told: mpsc::Receiver<Outgoing<Out>>,
+    ended: CancellationToken,
     input: fn(SessionId, Said<Out, In>) -> Input,
 }
 
@@ -51,15 +52,21 @@ impl<Out, In> Session<Out, In> {
     ) -> Self {
         let (outbox, told) = mpsc::channel(OUTBOX_CAPACITY);
         let id = handle.new_session();
-        let link = Link::new(outbox, CancellationToken::new(), cut, peer);
+        let ended = CancellationToken::new();
+        let link = Link::new(outbox, ended.clone(), cut, peer);
         // Refused only by a loop that has ended, and then nothing is told either.
         handle.send(input(id, Said::First(link, first))).await;
-        Self { handle: handle.clone(), id, told, input }
+        Self { handle: handle.clone(), id, told, ended, input }
     }
 
     /// What the loop says next; `None` = it has ended the session. Safe to drop.
     pub(super) async fn told(&mut self) -> Option<Out> {
         self.told.recv().await?.ok()
+    }
+
+    /// Waits until the loop has ended it, whatever it has said before. Safe to drop.
+    pub(super) async fn until_ended(&self) {
+        self.ended.cancelled().await;
     }
 
     pub(super) async fn say(&self, message: In) {

@@ -97,6 +97,9 @@ enum Coming {
 enum Next {
     /// The loop has answered whether it would take the worker; `None` = not now.
     Answered(Option<MasterToWorker>),
+    /// The term that the worker was told of is over, and it has not said what it runs.
+    Over,
+    /// `None` = the loop has ended the session.
     Told(Option<MasterToWorker>),
     /// The leader calls.
     Called(Call),
@@ -180,9 +183,8 @@ impl Conversation {
         let next = async {
             tokio::select! {
                 biased;
-                answer = asked(coming) => Next::Answered(answer),
-                // What is commanded waits for a term that may act: it is in the books.
-                message = told(session.as_mut()), if may_act => Next::Told(message),
+                news = came(face, coming) => news,
+                message = told(session.as_mut(), may_act) => Next::Told(message),
                 call = held.call() => Next::Called(call),
                 () = until(due) => Next::Due,
             }
@@ -192,6 +194,7 @@ impl Conversation {
             () = cut.cancelled() => Err(End::Over("cut from this side".to_owned())),
             next = next => match next {
                 Next::Answered(answer) => self.answered(answer).await,
+                Next::Over => Err(End::Over("the term that it was told of is over".to_owned())),
                 Next::Told(Some(message)) => self.told(message).await,
                 Next::Told(None) => Err(End::Over("its session has ended".to_owned())),
                 Next::Called(call) => self.called_here(call).await,
@@ -391,17 +394,25 @@ async fn until(at: Option<Instant>) {
 }
 
 /// Safe to drop.
-async fn asked(coming: &mut Coming) -> Option<MasterToWorker> {
+async fn came(face: &Face, coming: &mut Coming) -> Next {
     match coming {
-        Coming::Asked(session) => session.told().await,
-        Coming::No | Coming::Greeted(_) => pending().await,
+        Coming::Asked(session) => Next::Answered(session.told().await),
+        Coming::Greeted(term) => {
+            face.until_over(term).await;
+            Next::Over
+        }
+        Coming::No => pending().await,
     }
 }
 
-/// Safe to drop.
-async fn told(session: Option<&mut WorkerSession>) -> Option<MasterToWorker> {
+/// What is commanded waits for a term that may act: it is in the books. Safe to drop.
+async fn told(session: Option<&mut WorkerSession>, may_act: bool) -> Option<MasterToWorker> {
     match session {
-        Some(session) => session.told().await,
+        Some(session) if may_act => session.told().await,
+        Some(session) => {
+            session.until_ended().await;
+            None
+        }
         None => pending().await,
     }
 }
