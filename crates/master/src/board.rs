@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use tanist_core::master::MasterView;
@@ -24,6 +24,9 @@ use crate::told::Told;
 
 /// No two views are built within this time.
 pub(crate) const VIEW_EVERY: Duration = Duration::from_millis(100);
+
+/// Who waits for the moment from which the term may not act looks this often.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a reader waits for a view of its own time before it takes the last one.
 const VIEW_PATIENCE: Duration = Duration::from_secs(1);
@@ -118,6 +121,13 @@ impl Board {
         let now = clock::mono();
         let held = || self.standing.borrow().as_ref().is_some_and(|standing| standing.borrow().may_act(now));
         self.leadership.borrow().role.leads() && !self.ended.is_cancelled() && self.pulse.is_fresh(now) && held()
+    }
+
+    /// Waits until this master may not act. Safe to drop.
+    pub(crate) async fn until_it_may_not_act(&self) {
+        while self.may_act() {
+            sleep(LOOKED_AT_EVERY).await;
+        }
     }
 
     /// Why what is shown may be out of date: the store takes no changes, or the term is past its deadline.

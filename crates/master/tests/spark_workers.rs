@@ -205,6 +205,23 @@ async fn its_connection_ends_with_the_term_though_its_master_lives_on_ha_protoco
     assert_eq!(second.sees("the driver", state).await.0, 1);
 }
 
+/// A worker whose network was away would read it once another master has launched the driver elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_arrive_does_not_outlive_the_term_i3() {
+    let (_directory, first, second) = two().await;
+    let worker = Worker::start().await;
+    let mut line = worker.registers_narrowly(&first.address).await;
+    line.is_greeted(NOBODY, 0, NO_DRIVERS).await;
+    let line = settled(line, &first).await;
+    let mut description = main_class(None);
+    description.command.arguments.extend(vec!["a".repeat(1000); 200]);
+    submitted(&first, description).await;
+    // The commit of this one comes after that of the launch, and the reply after the launch has left.
+    submitted(&first, main_class(None)).await;
+    handed_over(&first, &second).await;
+    assert!(line.end().await.iter().all(|name| name == "MasterChanged"), "and no LaunchDriver");
+}
+
 /// What it may not have read yet must not be read once another master leads.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_greeting_that_is_not_answered_ends_with_its_term_i9() {

@@ -30,7 +30,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 6;
 
 /// What was sent and is not acknowledged within this time has the kernel give a connection up, in milliseconds.
-const ACKNOWLEDGED_WITHIN_MS: u32 = 70_000;
+pub const ACKNOWLEDGED_WITHIN_MS: u32 = 70_000;
 
 /// Accepted connections that wait to be served.
 const ACCEPTED_AHEAD: usize = 16;

@@ -29,7 +29,7 @@ pub(super) async fn dial(
     (address, endpoint): (&str, &str),
     payload: &[u8],
 ) -> Answer<(Channel, Build)> {
-    let Inner { me, options, large, builds, .. } = &*face.0;
+    let Inner { me, options, large, builds, cut, .. } = &*face.0;
     let source = match builds.of(payload).await {
         Ok(source) => source,
         Err(error) => return unreadable(whom, &error),
@@ -42,7 +42,8 @@ pub(super) async fn dial(
     let known = timeout(ANSWER_DEADLINE, async {
         keep_alive(&stream)?;
         let stream = Stream::dialled(stream, options.tls.as_ref()).await?;
-        let mut channel = Channel::dialled(stream, peer, me.clone(), options.auth.clone(), large.clone())?;
+        let mut channel =
+            Channel::dialled(stream, peer, me.clone(), options.auth.clone(), (large.clone(), cut.child_token()))?;
         channel.until_known().await?;
         let build = match source {
             Source::Known(build) => build,
@@ -73,13 +74,13 @@ pub(super) fn unreadable<T>(whom: &Peer, error: &Error) -> Answer<T> {
 
 /// Makes this master known to an endpoint of a program, once, and waits for what it says then.
 pub(super) async fn told<T>(
+    face: &Face,
     channel: &mut Channel,
     (endpoint, program): (&str, &Address),
     payload: &[u8],
     wanted: impl Fn(Message) -> Option<T>,
 ) -> Result<T, Broken> {
-    // Should this master be overtaken meanwhile, what it has said and nobody has read yet is to go with the connection.
-    channel.forget_what_is_unread(true)?;
+    channel.bind(face.board())?;
     channel.tell(endpoint, program, payload).await?;
     loop {
         let Some(frame) = channel.next().await? else {
@@ -88,7 +89,6 @@ pub(super) async fn told<T>(
         let Frame::OneWay { body } = frame else { continue };
         let envelope = Envelope::open(&body).map_err(Broken::Protocol)?;
         if let Some(said) = wanted(message::read(envelope.payload).map_err(Broken::Protocol)?) {
-            channel.forget_what_is_unread(false)?;
             return Ok(said);
         }
     }

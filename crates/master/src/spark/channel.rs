@@ -1,6 +1,6 @@
 //! One connection that Spark's frames go over, in both directions.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_linger;
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rustix::net::sockopt::{set_socket_linger, set_tcp_user_timeout};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use tanist_spark::auth::{self, Auth};
 use tanist_spark::{Address, Envelope, Frame, java};
+use tanist_web::port::ACKNOWLEDGED_WITHIN_MS;
 
 use super::stream::Stream;
+use crate::board::{Board, Leadership};
 
 /// Longest frame that is taken. Spark takes two GiB, but nothing it says to a master has more than some ten KiB, and a
 /// registration that cannot be stored is of no use.
@@ -45,6 +48,13 @@ pub(super) const MASTER: &str = "Master";
 /// The endpoint that tells which others there are.
 pub(super) const VERIFIER: &str = "endpoint-verifier";
 
+/// What was said last is read within this time, or not at all.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+
+/// While the term may not act, what is sent and not acknowledged within this time is given up by the kernel, in
+/// milliseconds: it does not repeat it.
+const NOT_REPEATED_MS: u32 = 1;
+
 /// The endpoint of a driver that a master speaks to.
 pub(super) const APP_CLIENT: &str = "AppClient";
 
@@ -60,6 +70,12 @@ pub(super) enum Broken {
     /// The other side takes nothing any more.
     #[error("nothing was taken within {} s", TAKEN_WITHIN.as_secs())]
     NotTaken,
+    /// It was cut.
+    #[error("cut from this side")]
+    Cut,
+    /// The term of this master may not act any more, and not all that was said in it has left.
+    #[error("the term of this master may not act any more, and not all that was said in it has left")]
+    Late,
     /// The other end is not who it should be.
     #[error("{0}")]
     Unknown(tanist_spark::Error),
@@ -84,6 +100,13 @@ impl Default for Places {
     }
 }
 
+/// The term that what is said on a connection belongs to.
+#[derive(Debug)]
+struct Bound {
+    board: Arc<Board>,
+    leadership: watch::Receiver<Leadership>,
+}
+
 /// Reads a piece; false = the other end has closed. The piece is there only while it is read: thousands of connections wait
 /// for one.
 fn receive(stream: &mut Stream, secured: &mut auth::Channel, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -106,6 +129,9 @@ pub(super) struct Channel {
     places: Places,
     /// The place of a large frame, and when it must be whole.
     large: Option<(OwnedSemaphorePermit, Instant)>,
+    /// Cuts it at once.
+    pub(super) cut: CancellationToken,
+    bound: Option<Bound>,
     /// The other end.
     pub(super) peer: SocketAddr,
     /// What this master is called by the other end.
@@ -119,10 +145,10 @@ impl Channel {
         peer: SocketAddr,
         me: Address,
         auth: Option<Arc<Auth>>,
-        places: Places,
+        (places, cut): (Places, CancellationToken),
     ) -> Self {
         let secured = auth::Channel::accepted(auth, MAX_FRAME_BYTES);
-        Self { stream, secured, unsent: Vec::new(), places, large: None, peer, me }
+        Self { stream, secured, unsent: Vec::new(), places, large: None, cut, bound: None, peer, me }
     }
 
     /// With somebody who was called.
@@ -131,10 +157,10 @@ impl Channel {
         peer: SocketAddr,
         me: Address,
         auth: Option<Arc<Auth>>,
-        places: Places,
+        (places, cut): (Places, CancellationToken),
     ) -> Result<Self, Broken> {
         let secured = auth::Channel::dialled(auth, MAX_FRAME_BYTES).map_err(Broken::Own)?;
-        Ok(Self { stream, secured, unsent: Vec::new(), places, large: None, peer, me })
+        Ok(Self { stream, secured, unsent: Vec::new(), places, large: None, cut, bound: None, peer, me })
     }
 
     /// What this master is called by the other end.
@@ -142,9 +168,40 @@ impl Channel {
         &self.me
     }
 
-    /// Whether what was said, and not read at the other end, is lost once this end is gone.
-    pub(super) fn forget_what_is_unread(&self, forget: bool) -> io::Result<()> {
-        Ok(set_socket_linger(self.stream.tcp(), forget.then_some(Duration::ZERO))?)
+    /// From now on what is said belongs to a term: what has not arrived is lost with this end, and does not leave any more once
+    /// this master may not act.
+    pub(super) fn bind(&mut self, board: &Arc<Board>) -> Result<(), Broken> {
+        if self.bound.is_none() {
+            set_socket_linger(self.stream.tcp(), Some(Duration::ZERO)).map_err(io::Error::from)?;
+            self.bound = Some(Bound { board: board.clone(), leadership: board.leadership() });
+            self.heed()?;
+        }
+        Ok(())
+    }
+
+    /// What was sent and did not arrive is repeated only by a master that leads.
+    fn heed(&mut self) -> io::Result<()> {
+        let Some(Bound { leadership, .. }) = &mut self.bound else { return Ok(()) };
+        let leads = leadership.borrow_and_update().role.leads();
+        let patience = if leads { ACKNOWLEDGED_WITHIN_MS } else { NOT_REPEATED_MS };
+        Ok(set_tcp_user_timeout(self.stream.tcp(), patience)?)
+    }
+
+    /// Nothing more is said, and the other end has a moment to read what was.
+    pub(super) async fn goodbye(&mut self) {
+        let Self { stream, cut, bound, .. } = self;
+        let read = async {
+            stream.shutdown().await?;
+            while stream.read(&mut [0; 64]).await? > 0 {}
+            io::Result::Ok(())
+        };
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => {}
+            () = late(bound.as_ref()) => {}
+            // However it ends, it has.
+            _ = timeout(READ_WITHIN, read) => {}
+        }
     }
 
     /// Waits until the other end is known, which then has said nothing else: it was called. Safe to drop.
@@ -201,13 +258,22 @@ impl Channel {
             self.large = Some((place, Instant::now() + WHOLE_WITHIN));
         }
         let until = self.large.as_ref().map(|(_, until)| *until);
-        let Self { stream, secured, .. } = self;
+        let Self { stream, secured, bound, .. } = self;
         let piece = poll_fn(|cx| receive(stream, secured, cx));
-        match until {
-            Some(until) => timeout_at(until, piece).await.map_err(|_| Broken::NotWhole)?,
-            None => piece.await,
+        let piece = async {
+            match until {
+                Some(until) => timeout_at(until, piece).await.map_err(|_| Broken::NotWhole)?,
+                None => piece.await,
+            }
+            .map_err(Broken::Connection)
+        };
+        tokio::select! {
+            biased;
+            piece = piece => return piece,
+            () = changed(bound.as_mut()) => {}
         }
-        .map_err(Broken::Connection)
+        self.heed()?;
+        Ok(true)
     }
 
     /// Tells something to the endpoint of a program.
@@ -248,16 +314,112 @@ impl Channel {
 
     /// Writes what is there to be written. Safe to drop: what was not written is written the next time.
     async fn flush(&mut self) -> Result<(), Broken> {
-        self.unsent.extend(self.secured.outgoing());
-        while !self.unsent.is_empty() {
-            let taken =
-                timeout(TAKEN_WITHIN, self.stream.write(&self.unsent)).await.map_err(|_| Broken::NotTaken)??;
-            if taken == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        let Self { stream, secured, unsent, cut, bound, .. } = self;
+        unsent.extend(secured.outgoing());
+        let written = async {
+            while !unsent.is_empty() {
+                let taken = timeout(TAKEN_WITHIN, stream.write(unsent)).await.map_err(|_| Broken::NotTaken)??;
+                if taken == 0 {
+                    return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+                }
+                unsent.drain(..taken);
             }
-            self.unsent.drain(..taken);
+            timeout(TAKEN_WITHIN, stream.flush()).await.map_err(|_| Broken::NotTaken)??;
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            written = written => written,
+            // Not all of it is taken at once.
+            () = cut.cancelled() => Err(Broken::Cut),
+            () = late(bound.as_ref()) => Err(Broken::Late),
         }
-        timeout(TAKEN_WITHIN, self.stream.flush()).await.map_err(|_| Broken::NotTaken)??;
-        Ok(())
+    }
+}
+
+/// Waits until what is said is too late. Safe to drop.
+async fn late(bound: Option<&Bound>) {
+    match bound {
+        Some(bound) => bound.board.until_it_may_not_act().await,
+        None => pending().await,
+    }
+}
+
+/// Waits until this master leads, or leads no more. Safe to drop.
+async fn changed(bound: Option<&mut Bound>) {
+    match bound {
+        // The board is there as long as this is.
+        Some(bound) => drop(bound.leadership.changed().await),
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use rustix::net::sockopt::{set_socket_send_buffer_size, socket_linger, tcp_user_timeout};
+    use tanist_core::model::MasterRole;
+    use tanist_store::{Standing, clock};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// More than any connection takes by itself.
+    const LARGE: usize = 32 << 20;
+
+    /// A connection whose other end reads nothing.
+    async fn unread() -> (Channel, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        set_socket_send_buffer_size(&stream, 4096).unwrap();
+        let me = Address { host: "m1".to_owned(), port: 7077 };
+        let end = (Places::default(), CancellationToken::new());
+        (Channel::accepted(Stream::Plain(stream), peer, me, None, end), other)
+    }
+
+    /// The board of a master in this role, in a term that may act.
+    fn board(role: MasterRole) -> (Arc<Board>, watch::Sender<Standing>) {
+        let (board, standing) = (Board::new(), watch::Sender::new(Standing::Held { until: None }));
+        board.pulse.tick(clock::mono());
+        board.hold(Some(standing.subscribe()));
+        board.show(Leadership { role, leader: None });
+        (Arc::new(board), standing)
+    }
+
+    async fn told(channel: &mut Channel) -> Broken {
+        let (program, payload) = (channel.me().clone(), vec![0; LARGE]);
+        let told = channel.tell(WORKER, &program, &payload);
+        timeout(Duration::from_secs(10), told).await.expect("it waits for a peer that does not read").unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn what_does_not_leave_at_once_does_not_leave_past_the_deadline() {
+        let (mut channel, _other) = unread().await;
+        let (board, standing) = board(MasterRole::Alive);
+        channel.bind(&board).unwrap();
+        standing.send_replace(Standing::Suspended);
+        assert!(matches!(told(&mut channel).await, Broken::Late));
+    }
+
+    #[tokio::test]
+    async fn it_is_cut_while_it_writes() {
+        let (mut channel, _other) = unread().await;
+        channel.cut.cancel();
+        assert!(matches!(told(&mut channel).await, Broken::Cut));
+    }
+
+    #[tokio::test]
+    async fn what_did_not_arrive_goes_with_the_connection_and_is_repeated_by_a_leader_alone() {
+        let (mut channel, _other) = unread().await;
+        let (board, _standing) = board(MasterRole::Alive);
+        assert_eq!(socket_linger(channel.stream.tcp()).unwrap(), None);
+        channel.bind(&board).unwrap();
+        assert_eq!(socket_linger(channel.stream.tcp()).unwrap(), Some(Duration::ZERO));
+        for (role, patience) in [(MasterRole::Suspended, NOT_REPEATED_MS), (MasterRole::Alive, 70_000)] {
+            board.show(Leadership { role, leader: None });
+            assert!(channel.next().now_or_never().is_none());
+            assert_eq!(tcp_user_timeout(channel.stream.tcp()).unwrap(), patience, "{role:?}");
+        }
     }
 }

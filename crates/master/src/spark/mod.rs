@@ -49,7 +49,7 @@ use tanist_spark::Address;
 use tanist_spark::auth::Auth;
 use tanist_store::{Standing, clock};
 
-use crate::board::Leadership;
+use crate::board::{Board, Leadership};
 use crate::dial::Answer;
 use crate::handle::MasterHandle;
 use crate::peers::until_it_may_act;
@@ -140,12 +140,16 @@ impl Face {
 
     /// Whether the term of this master may act at this moment.
     fn may_act(&self) -> bool {
-        self.0.handle.me().board.may_act()
+        self.board().may_act()
+    }
+
+    fn board(&self) -> &Arc<Board> {
+        &self.0.handle.me().board
     }
 
     /// The loop has ended: what it has said still leaves, and nobody is heard any more.
     fn ended(&self) -> &CancellationToken {
-        &self.0.handle.me().board.ended
+        &self.board().ended
     }
 
     /// Whether this master may answer a registration.
@@ -155,8 +159,9 @@ impl Face {
 
     /// Waits until this master does not lead in this term any more. Safe to drop.
     async fn until_over(&self, term: &Term) {
-        let is_over =
-            |Leadership { role, leader }: &Leadership| !role.leads() || leader.as_ref().map(|of| &of.term) != Some(term);
+        let is_over = |Leadership { role, leader }: &Leadership| {
+            !role.leads() || leader.as_ref().map(|of| &of.term) != Some(term)
+        };
         // An error shows that nobody leads here any more.
         drop(self.0.handle.leadership().wait_for(is_over).await);
     }
@@ -199,8 +204,8 @@ impl Face {
             Ok(Err(error)) => return tracing::warn!(%peer, %error, "no TLS with a program of Spark: connection closed"),
             Err(_) => return tracing::debug!(%peer, "connection closed that did not agree on TLS"),
         };
-        let channel = Channel::accepted(stream, peer, self.0.me.clone(), auth.clone(), self.0.large.clone());
-        driver::Conversation::begin(self.clone(), channel, cut).run().await;
+        let channel = Channel::accepted(stream, peer, self.0.me.clone(), auth.clone(), (self.0.large.clone(), cut));
+        driver::Conversation::begin(self.clone(), channel).run().await;
     }
 
     /// Connects to somebody who is not heard, once.
@@ -221,14 +226,14 @@ impl Face {
         ui_url: &str,
         standing: &mut watch::Receiver<Standing>,
     ) -> Answer<()> {
-        let (face, cut) = (self.clone(), self.0.cut.child_token());
+        let face = self.clone();
         let (taken, was_taken) = oneshot::channel();
         let told = (ui_url.to_owned(), taken);
         // Whoever stops calling does not stop what is spawned here.
         match called {
-            Called::Driver(driver) => match driver.ask(ui_url, standing).await {
+            Called::Driver(driver) => match driver.ask(self, ui_url, standing).await {
                 Answer::From(driver) => {
-                    tokio::spawn(async { driver::Conversation::called(face, driver, cut, told).await.run().await });
+                    tokio::spawn(async { driver::Conversation::called(face, driver, told).await.run().await });
                 }
                 Answer::Gone => return Answer::Gone,
                 Answer::None => return Answer::None,
@@ -237,9 +242,9 @@ impl Face {
                 until_it_may_act(standing).await;
                 return if line.call(term, ui_url).await { Answer::From(()) } else { Answer::None };
             }
-            Called::Worker(worker::Called::There(worker)) => match worker.ask(ui_url, standing).await {
+            Called::Worker(worker::Called::There(worker)) => match worker.ask(self, ui_url, standing).await {
                 Answer::From(worker) => {
-                    tokio::spawn(async { worker::Conversation::called(face, worker, cut, told).await });
+                    tokio::spawn(async { worker::Conversation::called(face, worker, told).await });
                 }
                 Answer::Gone => return Answer::Gone,
                 Answer::None => return Answer::None,

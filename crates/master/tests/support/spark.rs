@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use tanist_spark::auth::{Auth, Channel};
 use tanist_spark::java::{self, Tree, Value};
@@ -267,6 +267,15 @@ impl Driver {
     pub(crate) async fn connect(&self, master: &str) -> Line {
         let secured = Channel::dialled(self.auth.clone(), LIMIT).unwrap();
         Line::new(within("a connection", TcpStream::connect(master)).await.unwrap(), secured, self.port)
+    }
+
+    /// Connects to a master, and has it keep nearly all that is not read.
+    pub(crate) async fn connect_narrowly(&self, master: &str) -> Line {
+        let secured = Channel::dialled(self.auth.clone(), LIMIT).unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = within("a connection", socket.connect(master.parse().unwrap())).await.unwrap();
+        Line::new(stream, secured, self.port)
     }
 
     /// Takes the call of a master that makes itself known, and says that it is this application.

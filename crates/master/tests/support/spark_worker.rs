@@ -44,16 +44,20 @@ impl Worker {
 
     /// Asks whether there is a master, and registers.
     pub(crate) async fn registers(&self, master: &str) -> WorkerLine {
-        self.registers_as(master, "4.1.4", (CAPTURED_ID, CAPTURED_PORT)).await
+        self.registers_on(self.process.connect(master).await, "4.1.4", (CAPTURED_ID, CAPTURED_PORT)).await
+    }
+
+    /// The same on a connection that has its master keep nearly all that is not read.
+    pub(crate) async fn registers_narrowly(&self, master: &str) -> WorkerLine {
+        self.registers_on(self.process.connect_narrowly(master).await, "4.1.4", (CAPTURED_ID, CAPTURED_PORT)).await
     }
 
     /// The same as a worker of Spark 3.5.
     pub(crate) async fn registers_as_3_5(&self, master: &str) -> WorkerLine {
-        self.registers_as(master, "3.5.9", CAPTURED_3_5).await
+        self.registers_on(self.process.connect(master).await, "3.5.9", CAPTURED_3_5).await
     }
 
-    async fn registers_as(&self, master: &str, release: &str, (id, port): (&str, u32)) -> WorkerLine {
-        let mut line = self.process.connect(master).await;
+    async fn registers_on(&self, mut line: Line, release: &str, (id, port): (&str, u32)) -> WorkerLine {
         line.send("endpoint-verifier", &Captured::read(QUESTION).unwrap()).await;
         assert!(line.hear().await.unwrap().is_yes());
         let registration = Captured::of_release(release, REGISTRATION).unwrap();

@@ -58,6 +58,7 @@ impl Called {
     /// long as the connection stands. Only what the other end says shows that it is gone.
     pub(in crate::spark) async fn ask(
         mut self,
+        face: &Face,
         ui_url: &str,
         standing: &mut watch::Receiver<Standing>,
     ) -> Answer<Self> {
@@ -65,7 +66,7 @@ impl Called {
         let mut was_asked = false;
         loop {
             until_it_may_act(standing).await;
-            match self.hear(ui_url).await {
+            match self.hear(face, ui_url).await {
                 Ok(Some(own)) if own == self.app.as_str() => return Answer::From(self),
                 Ok(None) if !was_asked => sleep(ASKED_AGAIN_AFTER).await,
                 Ok(own) => {
@@ -87,7 +88,7 @@ impl Called {
     }
 
     /// Tells it once, and waits for the id of its application.
-    async fn hear(&mut self, ui_url: &str) -> Result<Option<String>, Broken> {
+    async fn hear(&mut self, face: &Face, ui_url: &str) -> Result<Option<String>, Broken> {
         let Self { driver, channel, .. } = self;
         let me = channel.me().clone();
         let payload = driver.dialect.write(&ToDriver::MasterChanged { master: &me, ui_url });
@@ -95,6 +96,6 @@ impl Called {
             Message::MasterChangeAcknowledged { app } => Some(app),
             _ => None,
         };
-        told(channel, (APP_CLIENT, &driver.address), &payload, acknowledged).await
+        told(face, channel, (APP_CLIENT, &driver.address), &payload, acknowledged).await
     }
 }

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use tanist_core::ids::{AppId, ExecutorId};
 use tanist_core::msg::{AppToMaster, MasterToApp};
@@ -51,8 +50,6 @@ const OFFERED_EVERY: Duration = Duration::from_millis(250);
 pub(in crate::spark) struct Conversation {
     pub(super) face: Face,
     pub(super) channel: Channel,
-    /// Cuts it at once.
-    cut: CancellationToken,
     state: State,
     /// Something was said already that cannot be meant for this connection.
     strayed: bool,
@@ -64,8 +61,8 @@ pub(in crate::spark) struct Conversation {
 
 impl Conversation {
     /// With somebody who has connected.
-    pub(in crate::spark) fn begin(face: Face, channel: Channel, cut: CancellationToken) -> Self {
-        Self::new(face, channel, cut, State::Stranger(Instant::now() + FIRST_FRAME_WITHIN))
+    pub(in crate::spark) fn begin(face: Face, channel: Channel) -> Self {
+        Self::new(face, channel, State::Stranger(Instant::now() + FIRST_FRAME_WITHIN))
     }
 
     /// With a driver that was called and has said that it is the one of this registration. It is told of these pages again;
@@ -73,19 +70,18 @@ impl Conversation {
     pub(in crate::spark) async fn called(
         face: Face,
         Called { driver, channel, mut registration, .. }: Called,
-        cut: CancellationToken,
         (ui_url, taken): (String, oneshot::Sender<()>),
     ) -> Self {
         registration.number = face.handle().new_session().0;
-        let session = Session::open(face.handle(), cut.clone(), registration.clone()).await;
+        let session = Session::open(face.handle(), channel.cut.clone(), registration.clone()).await;
         let reminder = Some((Instant::now() + REMINDED_AFTER, ui_url));
         let registered =
             Registered { driver, registration, session, app: None, leaves: false, reminder, taken: Some(taken) };
-        Self::new(face, channel, cut, State::Registered(Box::new(registered)))
+        Self::new(face, channel, State::Registered(Box::new(registered)))
     }
 
-    fn new(face: Face, channel: Channel, cut: CancellationToken, state: State) -> Self {
-        Self { face, channel, cut, state, strayed: false, asking: None, learnt: None }
+    fn new(face: Face, channel: Channel, state: State) -> Self {
+        Self { face, channel, state, strayed: false, asking: None, learnt: None }
     }
 
     /// Until its end.
@@ -94,7 +90,7 @@ impl Conversation {
             match self.turn().await {
                 Ok(()) => {}
                 Err(End::Worker(worker)) => {
-                    return worker::Conversation::begin(self.face, self.channel, self.cut, *worker).await;
+                    return worker::Conversation::begin(self.face, self.channel, *worker).await;
                 }
                 Err(end) => break end,
             }
@@ -103,14 +99,15 @@ impl Conversation {
     }
 
     async fn turn(&mut self) -> Result<(), End> {
-        let Self { face, channel, cut, state, .. } = self;
+        let Self { face, channel, state, .. } = self;
+        let cut = channel.cut.clone();
         let is_nobody = !matches!(state, State::Registered(_));
         tokio::select! {
             biased;
             () = cut.cancelled() => Err(End::Over("cut from this side".to_owned())),
             next = state.next() => match next {
                 Next::Told(Some(message)) => self.told(message).await,
-                Next::Told(None) => self.session_ended(),
+                Next::Told(None) => self.session_ended().await,
                 Next::Due => self.due().await,
             },
             () = face.ended().cancelled(), if is_nobody => Err(End::Over("this master ends".to_owned())),
@@ -181,6 +178,7 @@ impl Conversation {
         }
         tracing::info!(app = %id, peer = %self.channel.peer, "a driver of Spark is registered");
         let me = self.face.me().clone();
+        self.channel.bind(self.face.board())?;
         self.tell(&ToDriver::Registered { app: id.as_str(), master: &me }).await
     }
 
@@ -196,7 +194,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn session_ended(&mut self) -> Result<(), End> {
+    async fn session_ended(&mut self) -> Result<(), End> {
         match &mut self.state {
             // A later word of the same driver was taken. Offered again after its application's end, this one would be
             // another application; whoever still wants to be registered says so again.
@@ -204,7 +202,10 @@ impl Conversation {
                 self.state = State::stranger();
                 Ok(())
             }
-            State::Registered(_) | State::Stranger(_) => Err(End::Over("its session has ended".to_owned())),
+            State::Registered(_) | State::Stranger(_) => {
+                self.channel.goodbye().await;
+                Err(End::Over("its session has ended".to_owned()))
+            }
         }
     }
 
@@ -238,7 +239,7 @@ impl Conversation {
                 Ok(())
             }
             (Ok(registration), None) => {
-                let session = Session::open(self.face.handle(), self.cut.clone(), registration.clone());
+                let session = Session::open(self.face.handle(), self.channel.cut.clone(), registration.clone());
                 waiting.session = Some(session.await);
                 Ok(())
             }
@@ -418,6 +419,7 @@ impl Conversation {
     /// The driver shows why, and ends.
     async fn refuse(&mut self, why: String) -> Result<(), End> {
         self.tell(&ToDriver::ApplicationRemoved { message: &why }).await?;
+        self.channel.goodbye().await;
         Err(End::Over(format!("its registration was refused: {why}")))
     }
 

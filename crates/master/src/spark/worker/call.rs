@@ -80,12 +80,13 @@ impl Dialled {
     /// the connection stands. Only what the other end says shows that it is gone.
     pub(in crate::spark) async fn ask(
         mut self,
+        face: &Face,
         ui_url: &str,
         standing: &mut watch::Receiver<Standing>,
     ) -> Answer<Self> {
         let (id, peer) = (self.worker.registration.id.clone(), self.channel.peer);
         until_it_may_act(standing).await;
-        match self.hear(ui_url).await {
+        match self.hear(face, ui_url).await {
             Ok(own) if own == id.as_str() => Answer::From(self),
             Ok(own) => {
                 tracing::info!(worker = %id, %peer, own, "another worker answers where one was");
@@ -104,7 +105,7 @@ impl Dialled {
     }
 
     /// Tells it once, and waits for its id and for what it runs.
-    async fn hear(&mut self, ui_url: &str) -> Result<String, Broken> {
+    async fn hear(&mut self, face: &Face, ui_url: &str) -> Result<String, Broken> {
         let Self { worker, channel, inventory } = self;
         let me = channel.me().clone();
         let payload = worker.dialect.order(&ToWorker::MasterChanged { master: &me, ui_url });
@@ -114,7 +115,7 @@ impl Dialled {
             }
             _ => None,
         };
-        let (own, all) = told(channel, (WORKER, &worker.address), &payload, runs).await?;
+        let (own, all) = told(face, channel, (WORKER, &worker.address), &payload, runs).await?;
         *inventory = all;
         Ok(own)
     }

@@ -7,7 +7,7 @@ use tanist_spark::{Envelope, ToWorker};
 
 use super::describe::{self, Worker};
 use super::{Coming, Conversation};
-use crate::spark::channel::{Broken, MASTER, VERIFIER};
+use crate::spark::channel::{MASTER, VERIFIER};
 use crate::spark::end::{End, shortened};
 
 impl Conversation {
@@ -107,7 +107,6 @@ impl Conversation {
     async fn runs(&mut self, inventory: Inventory) -> Result<(), End> {
         match (std::mem::replace(&mut self.coming, Coming::No), &self.session) {
             (Coming::Greeted(term), _) => {
-                self.channel.forget_what_is_unread(false).map_err(Broken::Connection)?;
                 self.open(Some(term), inventory).await;
             }
             (coming, Some(session)) => {

@@ -32,7 +32,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use tanist_core::ids::{ReportId, Term};
 use tanist_core::master::Peer;
@@ -51,7 +50,7 @@ use self::orders::Order;
 use self::reports::Reports;
 use super::Face;
 use super::call::REMINDED_AFTER;
-use super::channel::{Broken, Channel, WORKER};
+use super::channel::{Channel, WORKER};
 use super::end::End;
 use super::session::WorkerSession;
 
@@ -62,8 +61,6 @@ const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Conversation {
     face: Face,
     channel: Channel,
-    /// Cuts it at once.
-    cut: CancellationToken,
     worker: Worker,
     coming: Coming,
     /// Its session with the loop.
@@ -108,9 +105,9 @@ enum Next {
 
 impl Conversation {
     /// With a worker that has just registered, until its end.
-    pub(super) async fn begin(face: Face, channel: Channel, cut: CancellationToken, worker: Worker) {
-        let held = face.0.lines.replace(&worker.registration, &cut).await;
-        let mut begun = Self::new(face, channel, cut, worker, held);
+    pub(super) async fn begin(face: Face, channel: Channel, worker: Worker) {
+        let held = face.0.lines.replace(&worker.registration, &channel.cut).await;
+        let mut begun = Self::new(face, channel, worker, held);
         begun.offer().await;
         begun.run().await;
     }
@@ -120,11 +117,10 @@ impl Conversation {
     pub(super) async fn called(
         face: Face,
         Dialled { worker, channel, inventory }: Dialled,
-        cut: CancellationToken,
         (ui_url, taken): (String, oneshot::Sender<()>),
     ) {
-        let Some(held) = face.0.lines.take(&worker.registration, &cut) else { return };
-        let mut called = Self::new(face, channel, cut, worker, held);
+        let Some(held) = face.0.lines.take(&worker.registration, &channel.cut) else { return };
+        let mut called = Self::new(face, channel, worker, held);
         called.reminder = Some(Instant::now() + REMINDED_AFTER);
         called.ui_url = ui_url;
         called.taken = Some(taken);
@@ -132,11 +128,10 @@ impl Conversation {
         called.run().await;
     }
 
-    fn new(face: Face, channel: Channel, cut: CancellationToken, worker: Worker, held: Held) -> Self {
+    fn new(face: Face, channel: Channel, worker: Worker, held: Held) -> Self {
         Self {
             face,
             channel,
-            cut,
             worker,
             coming: Coming::No,
             session: None,
@@ -157,10 +152,6 @@ impl Conversation {
             }
         };
         end.tell(self.channel.peer, Some(self.worker.registration.id.as_str()));
-        if self.cut.is_cancelled() {
-            // Another connection counts: what was told here and is not read yet must not be read after what is told there.
-            drop(self.channel.forget_what_is_unread(true));
-        }
         self.end_sessions().await;
     }
 
@@ -179,7 +170,8 @@ impl Conversation {
     async fn turn(&mut self) -> Result<(), End> {
         let (due, may_act) = (self.due_at(), self.face.may_act());
         let is_nobody = self.session.is_none();
-        let Self { face, channel, cut, coming, session, held, .. } = self;
+        let Self { face, channel, coming, session, held, .. } = self;
+        let cut = channel.cut.clone();
         let next = async {
             tokio::select! {
                 biased;
@@ -216,7 +208,7 @@ impl Conversation {
     /// Asks the loop whether it would take the worker. It is not taken yet: it has not heard of this term.
     async fn offer(&mut self) {
         let registration = self.registration(None, Inventory::default());
-        let session = WorkerSession::of_worker(self.face.handle(), self.cut.clone(), None, registration).await;
+        let session = WorkerSession::of_worker(self.face.handle(), self.channel.cut.clone(), None, registration).await;
         self.coming = Coming::Asked(session);
     }
 
@@ -226,7 +218,8 @@ impl Conversation {
         let registration = self.registration(heard, inventory);
         let peer = Some(Peer::Worker(registration.id.clone()));
         self.end_sessions().await;
-        self.session = Some(WorkerSession::of_worker(self.face.handle(), self.cut.clone(), peer, registration).await);
+        self.session =
+            Some(WorkerSession::of_worker(self.face.handle(), self.channel.cut.clone(), peer, registration).await);
     }
 
     fn registration(&self, heard: Option<Term>, inventory: Inventory) -> RegisterWorker {
@@ -268,8 +261,7 @@ impl Conversation {
             return Ok(());
         }
         let (me, called) = (self.face.me().clone(), self.worker.calls_us.clone());
-        // Should this master be overtaken meanwhile, what it has said and nobody has read yet is to go with the connection.
-        self.channel.forget_what_is_unread(true).map_err(Broken::Connection)?;
+        self.channel.bind(self.face.board())?;
         self.tell(&ToWorker::MasterChanged { master: &me, ui_url }).await?;
         self.tell(&ToWorker::Registered { master: &me, ui_url, called: &called, duplicate: false }).await?;
         self.coming = Coming::Greeted(term);
@@ -381,6 +373,7 @@ impl Conversation {
     /// WR-08: a worker that is registered nowhere shows why, and ends.
     async fn refuse(&mut self, why: String) -> Result<(), End> {
         self.tell(&ToWorker::RegisterFailed { message: &why }).await?;
+        self.channel.goodbye().await;
         Err(End::Over(format!("its registration was refused: {why}")))
     }
 }
