@@ -103,10 +103,12 @@ impl Conversation {
         self.session.is_none() && matches!(self.coming, Coming::No)
     }
 
-    /// What it runs: what it was asked by a greeting, or once more.
+    /// What it runs: what it was asked by a greeting, or once more. An answer to an earlier call is no answer to the greeting:
+    /// what was launched between the two is missing in it.
     async fn runs(&mut self, inventory: Inventory) -> Result<(), End> {
+        self.unanswered = self.unanswered.saturating_sub(1);
         match (std::mem::replace(&mut self.coming, Coming::No), &self.session) {
-            (Coming::Greeted(term), _) => {
+            (Coming::Greeted(term), _) if self.unanswered == 0 => {
                 self.open(Some(term), inventory).await;
             }
             (coming, Some(session)) => {

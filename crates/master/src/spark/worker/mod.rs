@@ -63,6 +63,8 @@ pub(super) struct Conversation {
     channel: Channel,
     worker: Worker,
     coming: Coming,
+    /// Calls that were told on this connection, and not answered by what it runs: each is, in their order.
+    unanswered: usize,
     /// Its session with the loop.
     session: Option<WorkerSession>,
     /// The loop has taken it on this session.
@@ -134,6 +136,7 @@ impl Conversation {
             channel,
             worker,
             coming: Coming::No,
+            unanswered: 0,
             session: None,
             is_registered: false,
             reports: Reports::default(),
@@ -262,7 +265,7 @@ impl Conversation {
         }
         let (me, called) = (self.face.me().clone(), self.worker.calls_us.clone());
         self.channel.bind(self.face.board())?;
-        self.tell(&ToWorker::MasterChanged { master: &me, ui_url }).await?;
+        self.make_known(ui_url).await?;
         self.tell(&ToWorker::Registered { master: &me, ui_url, called: &called, duplicate: false }).await?;
         self.coming = Coming::Greeted(term);
         self.reminder = Some(Instant::now() + REMINDED_AFTER);
@@ -361,8 +364,15 @@ impl Conversation {
             self.reminder = Some(now + REMINDED_AFTER);
             return Ok(());
         }
-        let (me, ui_url) = (self.face.me().clone(), self.ui_url.clone());
-        self.tell(&ToWorker::MasterChanged { master: &me, ui_url: &ui_url }).await
+        let ui_url = self.ui_url.clone();
+        self.make_known(&ui_url).await
+    }
+
+    /// Upon this it says what it runs.
+    async fn make_known(&mut self, ui_url: &str) -> Result<(), End> {
+        let me = self.face.me().clone();
+        self.unanswered += 1;
+        self.tell(&ToWorker::MasterChanged { master: &me, ui_url }).await
     }
 
     async fn tell(&mut self, message: &ToWorker<'_>) -> Result<(), End> {
