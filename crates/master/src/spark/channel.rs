@@ -13,7 +13,7 @@ use rustix::net::sockopt::{set_socket_linger, set_tcp_user_timeout};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, PollSemaphore};
 
 use tanist_spark::auth::{self, Auth};
 use tanist_spark::{Address, Envelope, Frame, java};
@@ -126,7 +126,8 @@ pub(super) struct Channel {
     secured: auth::Channel,
     /// What is not written yet.
     unsent: Vec<u8>,
-    places: Places,
+    /// Keeps its turn for a place among the large ones, however often this side looks away.
+    places: PollSemaphore,
     /// The place of a large frame, and when it must be whole.
     large: Option<(OwnedSemaphorePermit, Instant)>,
     /// Cuts it at once.
@@ -147,7 +148,7 @@ impl Channel {
         auth: Option<Arc<Auth>>,
         (places, cut): (Places, CancellationToken),
     ) -> Self {
-        let secured = auth::Channel::accepted(auth, MAX_FRAME_BYTES);
+        let (secured, places) = (auth::Channel::accepted(auth, MAX_FRAME_BYTES), PollSemaphore::new(places.0));
         Self { stream, secured, unsent: Vec::new(), places, large: None, cut, bound: None, peer, me }
     }
 
@@ -160,6 +161,7 @@ impl Channel {
         (places, cut): (Places, CancellationToken),
     ) -> Result<Self, Broken> {
         let secured = auth::Channel::dialled(auth, MAX_FRAME_BYTES).map_err(Broken::Own)?;
+        let places = PollSemaphore::new(places.0);
         Ok(Self { stream, secured, unsent: Vec::new(), places, large: None, cut, bound: None, peer, me })
     }
 
@@ -254,7 +256,8 @@ impl Channel {
     /// Reads more; false = the other end has closed.
     async fn read(&mut self) -> Result<bool, Broken> {
         if self.large.is_none() && self.secured.held() > SMALL_BYTES {
-            let place = Arc::clone(&self.places.0).acquire_owned().await.map_err(io::Error::other)?;
+            let place = poll_fn(|cx| self.places.poll_acquire(cx)).await;
+            let place = place.ok_or_else(|| io::Error::other("there are no places for large frames any more"))?;
             self.large = Some((place, Instant::now() + WHOLE_WITHIN));
         }
         let until = self.large.as_ref().map(|(_, until)| *until);
@@ -369,13 +372,17 @@ mod tests {
 
     /// A connection whose other end reads nothing.
     async fn unread() -> (Channel, TcpStream) {
+        connected(Places::default()).await
+    }
+
+    async fn connected(places: Places) -> (Channel, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         set_socket_send_buffer_size(&stream, 4096).unwrap();
         let me = Address { host: "m1".to_owned(), port: 7077 };
-        let end = (Places::default(), CancellationToken::new());
-        (Channel::accepted(Stream::Plain(stream), peer, me, None, end), other)
+        let places = (places, CancellationToken::new());
+        (Channel::accepted(Stream::Plain(stream), peer, me, None, places), other)
     }
 
     /// The board of a master in this role, in a term that may act.
@@ -421,5 +428,34 @@ mod tests {
             assert!(channel.next().now_or_never().is_none());
             assert_eq!(tcp_user_timeout(channel.stream.tcp()).unwrap(), patience, "{role:?}");
         }
+    }
+
+    /// The beginning of a large frame has come, and it waits for a place.
+    async fn waits_for_a_place(channel: &mut Channel, other: &mut TcpStream) {
+        let begun = [&(MAX_FRAME_BYTES as u64).to_be_bytes()[..], &[9], &vec![0; 2 * SMALL_BYTES]].concat();
+        other.write_all(&begun).await.unwrap();
+        let waits = async {
+            while channel.secured.held() <= SMALL_BYTES {
+                assert!(channel.next().now_or_never().is_none());
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), waits).await.unwrap();
+        assert!(channel.next().now_or_never().is_none() && channel.large.is_none());
+    }
+
+    /// A conversation looks away from its connection whenever it has something to say.
+    #[tokio::test]
+    async fn who_waits_for_a_place_keeps_its_turn() {
+        let places = Places::default();
+        let all = u32::try_from(LARGE_FRAMES).unwrap();
+        let mut taken = places.0.clone().acquire_many_owned(all).await.unwrap();
+        let ((mut first, mut one), (mut second, mut other)) =
+            (connected(places.clone()).await, connected(places).await);
+        waits_for_a_place(&mut first, &mut one).await;
+        waits_for_a_place(&mut second, &mut other).await;
+        drop(taken.split(1));
+        assert!(second.next().now_or_never().is_none() && second.large.is_none());
+        assert!(first.next().now_or_never().is_none() && first.large.is_some());
     }
 }
