@@ -1,7 +1,8 @@
 //! What can be stored, checked before the machine believes in it. The wire has limits of its own; what is stored is
 //! text, in which some characters take up to six times their place.
 
-use tanist_core::model::{ApplicationDescription, Command, DriverDescription, Program, ResourceProfile};
+use tanist_core::model::{ApplicationDescription, Command, DriverDescription, Program, ResourceProfile, WorkerKind};
+use tanist_core::msg::RegisterWorker;
 use tanist_store::engine::MAX_BYTES;
 
 /// Room in a transaction for everything that is stored beside a description: ids, placement, final messages.
@@ -16,17 +17,21 @@ const AROUND_A_TEXT: usize = 32;
 /// Quotes and separator of a text in a list.
 const AROUND_AN_ITEM: usize = 3;
 
-/// A description that is too large to be stored.
+/// Something that is too large to be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("description: {bytes} bytes in its stored form are too many; at most {MAX_STORED_DESCRIPTION} are allowed")]
+#[error("{what}: {bytes} bytes in its stored form are too many; at most {MAX_STORED_DESCRIPTION} are allowed")]
 pub(crate) struct TooLargeToStore {
+    what: &'static str,
     bytes: usize,
 }
+
+const DESCRIPTION: &str = "description";
+const WORKER: &str = "resources of the worker";
 
 /// Whether a driver can be stored.
 pub(crate) fn check_driver(driver: &DriverDescription) -> Result<(), TooLargeToStore> {
     let resources: usize = driver.resources.iter().map(|(name, _)| field(name)).sum();
-    check(command(&driver.command) + resources + driver.artifact.as_deref().map_or(0, field))
+    check(DESCRIPTION, command(&driver.command) + resources + driver.artifact.as_deref().map_or(0, field))
 }
 
 /// Whether an application can be stored, together with the profiles that it has named and so many bytes of the
@@ -39,12 +44,27 @@ pub(crate) fn check_app(
     let optional = [&app.event_log_dir, &app.event_log_codec].into_iter().flatten().map(|text| field(text));
     let texts = [&app.name, &app.user, &app.ui_url].into_iter().map(|text| field(text));
     let profiles = profiles.iter().chain([&app.default_profile]).map(profile);
-    let registration = registration.div_ceil(3) * 4;
-    check(command(&app.command) + optional.chain(texts).chain(profiles).sum::<usize>() + registration)
+    let registration = in_base64(registration);
+    check(DESCRIPTION, command(&app.command) + optional.chain(texts).chain(profiles).sum::<usize>() + registration)
 }
 
-fn check(bytes: usize) -> Result<(), TooLargeToStore> {
-    if bytes <= MAX_STORED_DESCRIPTION { Ok(()) } else { Err(TooLargeToStore { bytes }) }
+/// Whether a worker can be stored.
+pub(crate) fn check_worker(worker: &RegisterWorker) -> Result<(), TooLargeToStore> {
+    let texts = [worker.id.as_str(), &worker.host, &worker.ui_url].into_iter().map(field);
+    let resources = worker.resources.iter().map(|(name, addresses)| field(name) + items(addresses));
+    let registration = match &worker.kind {
+        WorkerKind::Own => 0,
+        WorkerKind::Foreign(registration) => in_base64(registration.len()),
+    };
+    check(WORKER, texts.chain(resources).sum::<usize>() + registration)
+}
+
+fn in_base64(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
+}
+
+fn check(what: &'static str, bytes: usize) -> Result<(), TooLargeToStore> {
+    if bytes <= MAX_STORED_DESCRIPTION { Ok(()) } else { Err(TooLargeToStore { what, bytes }) }
 }
 
 fn command(command: &Command) -> usize {

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use tanist_core::ids::{ReportId, WorkerId};
-use tanist_core::model::{ApplicationDescription, Command, MasterRole, Program, WorkerState};
+use tanist_core::model::{Addresses, ApplicationDescription, Command, MasterRole, Program, WorkerState};
 use tanist_core::msg::{AppToMaster, ClientReply, MasterToApp, MasterToWorker, WorkerCommand, WorkerToMaster};
 use tanist_proto::convert::status::StatusAnswer;
 use tanist_proto::limits::{MAX_MESSAGE_BYTES, MAX_SUBMISSION_BYTES};
@@ -153,6 +153,21 @@ async fn an_application_that_cannot_be_stored_is_refused_before_it_is_believed()
     assert!(status.message().contains("description"), "{status}");
     let view = node.sees("a view", |view| view.role.leads().then(|| view.clone())).await;
     assert_eq!(view.apps, []);
+}
+
+/// A term that cannot write a record ends, and so would each one after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_be_stored_is_refused_before_it_is_believed() {
+    let (_directory, node) = Node::leading().await;
+    let mut wanted = WorkerSession::knowing(&node.address, registration("w1", 9)).await;
+    let addresses = |name: usize| (0..1_000).map(|n| format!("{name}-{n:0200}")).collect();
+    wanted.resources = Addresses::new((0..10).map(|name| (format!("r{name}"), addresses(name))));
+    let (_, status) = WorkerSession::register(&node.address, wanted).await.end().await;
+    let status = status.unwrap();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    assert!(status.message().contains("resources of the worker"), "{status}");
+    let view = node.sees("a view", |view| view.role.leads().then(|| view.clone())).await;
+    assert_eq!(view.workers, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Custom resources (GPU, FPGA …): how many are asked for, and which ones were given (RS-01 … RS-06).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Wanted amounts by resource name. Names with amount 0 are never kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,11 +108,8 @@ impl Addresses {
             return;
         }
         let all = self.0.entry(name).or_default();
-        for address in addresses {
-            if !all.contains(&address) {
-                all.push(address);
-            }
-        }
+        let mut known: BTreeSet<String> = all.iter().cloned().collect();
+        all.extend(addresses.into_iter().filter(|address| known.insert(address.clone())));
     }
 }
 

@@ -10,6 +10,7 @@ use tanist_proto::v1::worker_service_server::WorkerService;
 
 use super::session::{self, Kind, Outbound};
 use crate::handle::{Input, MasterHandle, Said};
+use crate::limits;
 
 /// The service, for one master.
 pub(super) struct Workers(pub(super) MasterHandle);
@@ -27,6 +28,13 @@ impl Kind for WorkerSession {
         match message {
             WorkerToMaster::Register(worker) => Ok(Some(Peer::Worker(worker.id.clone()))),
             _ => Err(Status::failed_precondition("the first message of a session must be `register`")),
+        }
+    }
+
+    fn check(message: &WorkerToMaster) -> Result<(), Status> {
+        match message {
+            WorkerToMaster::Register(worker) => Ok(limits::check_worker(worker)?),
+            _ => Ok(()),
         }
     }
 

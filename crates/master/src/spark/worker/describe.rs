@@ -13,6 +13,7 @@ use tanist_spark::dialect::DriverState as SparkDriverState;
 use tanist_spark::message::{ExecutorOnWorker, Resources, WorkerRegistration};
 use tanist_spark::{Address, Dialect, Error, ExecutorState as SparkExecutorState};
 
+use crate::limits;
 use crate::spark::builds::Build;
 
 /// Largest registration that is taken, in bytes: it is stored as it came. Spark's have some three KiB.
@@ -77,6 +78,8 @@ impl Worker {
             refused_commands: 0,
             inventory: Inventory::default(),
         };
+        limits::check_worker(&registration)
+            .map_err(|error| field("resources", error.to_string(), "what can be stored"))?;
         let dialect = build.dialect(payload)?;
         let releases = build.releases(dialect.family());
         let (address, calls_us) = (told.worker.clone(), told.master.clone());
