@@ -65,7 +65,10 @@ impl Leader {
             }
             return self.tell_executor_change(executor, change, None, ctx);
         }
-        let failed = change.exit_status != Some(0) && old != ExecutorState::Decommissioned;
+        // What was lost with its worker is nobody's failure.
+        let failed = change.exit_status != Some(0)
+            && change.state != ExecutorState::Lost
+            && old != ExecutorState::Decommissioned;
         self.end_executor(executor, change, Place::Free, None, ctx);
         if failed {
             self.count_failure(&executor.app, ctx);

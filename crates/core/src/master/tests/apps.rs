@@ -275,6 +275,18 @@ fn a_running_executor_forgives_failures_ex_02_ex_03() {
     assert!(rig.view().apps.is_empty());
 }
 
+/// As a worker of Spark tells those that it has ended before itself.
+#[test]
+fn executors_that_are_lost_with_their_worker_are_no_failures_of_their_application_ex_03() {
+    let mut rig = Rig::alive_with(MasterConfig { max_executor_retries: Some(1), ..config() });
+    let (session, _) = rig.join(worker("w1", 2, 2048));
+    let (_, _, effects) = rig.enter(app("t", Some(1), 256, None));
+    for (_, launched) in launched_executors(&effects) {
+        rig.tell(session, executor_ended(&launched.executor, ExecutorState::Lost, None));
+    }
+    assert_eq!(rig.view().apps.len(), 1);
+}
+
 #[test]
 fn a_lost_worker_costs_its_executors_and_they_are_replaced_hb_05() {
     let mut rig = Rig::alive();
