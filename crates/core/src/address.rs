@@ -1,6 +1,6 @@
 //! Where somebody is reached, as text.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// `host:port`; an IPv6 address gets its brackets.
 pub fn host_port(host: &str, port: u16) -> String {

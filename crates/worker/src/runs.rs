@@ -62,6 +62,7 @@ impl Reins {
     /// Done once it is to end, one way or the other.
     async fn pulled(&self) {
         tokio::select! {
+            biased;
             () = self.terminate.cancelled() => {}
             () = self.kill.cancelled() => {}
         }
