@@ -39,6 +39,7 @@ pub mod meta;
 mod record;
 #[cfg(feature = "simulated")]
 pub mod simulated;
+mod term;
 
 pub use election::{
     Candidate, Heard, LeaderElection, LeaderRecord, LeaseStatus, Loss, MemberRecord, MirrorStatus, Progress,

@@ -1,13 +1,10 @@
 //! Beginning and ending a term in the store file, each in one transaction. Blocking.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
-use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce};
+use tanist_core::ids::{ClusterId, Epoch, Generation, Nonce};
 use tanist_core::time::Wall;
 
 use crate::election::{
@@ -18,6 +15,7 @@ use crate::envelope;
 use crate::error::{CommitError, Conflict, ElectionError, Refusal, StoreError};
 use crate::key::{Family, Key, KeyPrefix, Name};
 use crate::meta::{ClusterRecord, EpochRecord, GenerationRecord};
+use crate::term::{Stamp, random_id};
 
 use super::file::{StoreFile, WriteError, Writing, store_error};
 
@@ -28,13 +26,6 @@ pub(super) struct Begun {
     pub(super) guard: Guard,
     pub(super) revision: Revision,
     pub(super) predecessor: Option<Predecessor>,
-}
-
-/// Who writes.
-#[derive(Clone, Copy)]
-struct Stamp<'a> {
-    epoch: Epoch,
-    nonce: &'a Nonce,
 }
 
 type Step<T> = Result<T, WriteError<ElectionError>>;
@@ -68,33 +59,17 @@ fn begin_in(
     }
     let generation: Option<GenerationRecord> = required(writing, Name::Generation)?;
     let last = required::<EpochRecord>(writing, Name::Epoch)?.map(|found| found.last);
-    let highest = candidate.heard.highest().max(last.unwrap_or_default());
-    let epoch = Epoch(highest.0.checked_add(1).ok_or(WriteError::Decided(ElectionError::NoEpochLeft { highest }))?);
+    let epoch = candidate.epoch(last).map_err(WriteError::Decided)?;
     let stamp = Stamp { epoch, nonce };
 
     expire_leader(writing)?;
     let revision = writing.advance();
     let predecessor = last.map(|last| close_history(writing, stamp, last, now)).transpose()?;
-    let record = LeaderRecord {
-        cluster: if let Some(found) = cluster { found.id } else { new_cluster(writing, stamp, now)? },
-        generation: generation.map_or(Generation(0), |found| found.number),
-        epoch,
-        master: candidate.master.clone(),
-        nonce: nonce.clone(),
-        rpc: candidate.rpc.clone(),
-        ui: candidate.ui.clone(),
-        rest: candidate.rest.clone(),
-        version: candidate.version.clone(),
-    };
+    let cluster = if let Some(found) = cluster { found.id } else { new_cluster(writing, stamp, now)? };
+    let record = candidate.record(cluster, generation.map_or(Generation(0), |found| found.number), stamp);
     let value = put(writing, Name::Leader, stamp, &record)?;
     put(writing, Name::Epoch, stamp, &EpochRecord { last: epoch })?;
-    let entry = HistoryEntry {
-        leader: record.clone(),
-        since: now.0,
-        predecessor: predecessor.clone(),
-        recovery: None,
-        ended: None,
-    };
+    let entry = HistoryEntry::begun(record.clone(), now, predecessor.clone());
     put(writing, Name::History(epoch), stamp, &entry)?;
     prune_history(writing)?;
     Ok(Begun { record, guard: Guard { create_revision: revision, value }, revision, predecessor })
@@ -110,29 +85,21 @@ fn expire_leader(writing: &mut Writing<'_>) -> Step<()> {
     Ok(())
 }
 
-/// A term that said nothing at its end was gone. An entry that cannot be read stays as it is; it only tells people
-/// what happened.
 fn close_history(writing: &mut Writing<'_>, stamp: Stamp<'_>, last: Epoch, now: Wall) -> Step<Predecessor> {
     let name = Name::History(last);
     let found = writing.get(&Key::from(&name))?;
-    let Some(Ok(opened)) = found.map(|found| envelope::decode::<HistoryEntry>(&found.value)) else {
-        return Ok(Predecessor { epoch: last, master: None, ending: Ending::Gone });
-    };
-    let mut entry = opened.record;
-    let master = Some(entry.leader.master.clone());
-    if let Some(ended) = entry.ended {
-        return Ok(Predecessor { epoch: last, master, ending: ended.how });
+    let entry = found.and_then(|found| envelope::decode(&found.value).ok()).map(|opened| opened.record);
+    let (predecessor, closed) = Predecessor::closed(last, entry, now);
+    if let Some(entry) = closed {
+        put(writing, name, stamp, &entry)?;
     }
-    entry.ended = Some(Ended { at: now.0, how: Ending::Gone });
-    put(writing, name, stamp, &entry)?;
-    Ok(Predecessor { epoch: last, master, ending: Ending::Gone })
+    Ok(predecessor)
 }
 
 fn new_cluster(writing: &mut Writing<'_>, stamp: Stamp<'_>, now: Wall) -> Step<ClusterId> {
-    let id: ClusterId = random_id().map_err(WriteError::Decided)?;
-    let record = ClusterRecord { id: id.clone(), name: None, schema: envelope::VERSION, created_at: now.0 };
+    let record = ClusterRecord::new(None, now).map_err(WriteError::Decided)?;
     put(writing, Name::Cluster, stamp, &record)?;
-    Ok(id)
+    Ok(record.id)
 }
 
 fn prune_history(writing: &mut Writing<'_>) -> Step<()> {
@@ -186,16 +153,10 @@ fn amend(
             return Err(WriteError::Decided(CommitError::Refused(Refusal::term_over()).into()));
         }
         let name = Name::History(leader.epoch);
-        let mut entry = required::<HistoryEntry>(writing, name.clone())?.unwrap_or_else(|| HistoryEntry {
-            leader: leader.clone(),
-            since: 0,
-            predecessor: None,
-            recovery: None,
-            ended: None,
-        });
+        let mut entry = required(writing, name.clone())?.unwrap_or_else(|| HistoryEntry::missing(leader));
         writing.advance();
         change(writing, &mut entry)?;
-        put(writing, name, Stamp { epoch: leader.epoch, nonce: &leader.nonce }, &entry)?;
+        put(writing, name, Stamp::of(leader), &entry)?;
         Ok(())
     })
 }
@@ -267,14 +228,9 @@ fn required<T: DeserializeOwned>(writing: &Writing<'_>, name: Name) -> Step<Opti
 
 fn put<T: Serialize>(writing: &mut Writing<'_>, name: Name, stamp: Stamp<'_>, record: &T) -> Step<Bytes> {
     let key = Key::from(name);
-    let value = envelope::encode(stamp.epoch, stamp.nonce, record)
-        .map_err(|source| WriteError::Decided(CommitError::Encode { key: key.clone(), source }.into()))?;
+    let value = stamp.seal(&key, record).map_err(WriteError::Decided)?;
     writing.put(&key, &value)?;
     Ok(value)
-}
-
-fn random_id<T: FromStr<Err = InvalidId>>() -> Result<T, ElectionError> {
-    Uuid::new_v4().to_string().parse().map_err(ElectionError::NewId)
 }
 
 fn election_error(error: WriteError<ElectionError>) -> ElectionError {

@@ -15,11 +15,12 @@ use tanist_core::time::Wall;
 use crate::election::MemberRecord;
 use crate::error::{ElectionError, StoreError};
 use crate::key::{Family, Key, Name};
+use crate::term::Stamp;
 
 use super::fault::Reason;
 use super::proposal::{LeaseId, Proposal, Verdict, Write};
 use super::shared::Shared;
-use super::term::{Stamp, decode};
+use super::term::decode;
 use super::trouble::{Subject, in_full};
 
 /// How long an announcement waits for its turn, the lease included, before its caller is told what is in the way. It

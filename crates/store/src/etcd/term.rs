@@ -1,24 +1,22 @@
 //! Beginning and ending a term: what is read, and the transaction that follows from it. Plain data.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use tanist_core::ids::{ClusterId, Epoch, Generation, InvalidId, Nonce};
+use tanist_core::ids::{ClusterId, Epoch, Generation, Nonce};
 use tanist_core::time::Wall;
 
-use crate::chance;
 use crate::election::{
     Candidate, Ended, Ending, HISTORY_KEPT, HistoryEntry, LeaderRecord, Predecessor, RecoveryFigures,
 };
 use crate::engine::{Expect, Guard, Revision, Versioned};
 use crate::envelope;
-use crate::error::{CommitError, ElectionError, StoreError};
+use crate::error::{ElectionError, StoreError};
 use crate::intent::{Handover, Intent};
 use crate::key::{Key, Name};
 use crate::meta::{ClusterRecord, EpochRecord, GenerationRecord};
+use crate::term::{Stamp, random_id};
 
 use super::proposal::{Condition, LeaseId, Proposal, Write};
 
@@ -101,8 +99,7 @@ pub(super) fn begin(
     now: Wall,
 ) -> Result<Bid, ElectionError> {
     let nonce: Nonce = random_id()?;
-    let highest = candidate.heard.highest().max(facts.last.unwrap_or_default());
-    let epoch = Epoch(highest.0.checked_add(1).ok_or(ElectionError::NoEpochLeft { highest })?);
+    let epoch = candidate.epoch(facts.last)?;
     let stamp = Stamp { epoch, nonce: &nonce };
 
     let mut proposal = Proposal::default();
@@ -115,27 +112,11 @@ pub(super) fn begin(
 
     let known = facts.cluster.as_ref().map(|found| found.id.clone());
     let cluster = if let Some(id) = known { id } else { new_cluster(&mut proposal, stamp, cluster, now)? };
-    let record = LeaderRecord {
-        cluster,
-        generation: facts.generation,
-        epoch,
-        master: candidate.master.clone(),
-        nonce: nonce.clone(),
-        rpc: candidate.rpc.clone(),
-        ui: candidate.ui.clone(),
-        rest: candidate.rest.clone(),
-        version: candidate.version.clone(),
-    };
+    let record = candidate.record(cluster, facts.generation, stamp);
     let value = stamp.seal(&Name::Leader.into(), &record)?;
     proposal.write(Name::Leader, Write::Lease(value.clone(), lease));
     stamp.put(&mut proposal, Name::Epoch, &EpochRecord { last: epoch })?;
-    let entry = HistoryEntry {
-        leader: record.clone(),
-        since: now.0,
-        predecessor: predecessor.clone(),
-        recovery: None,
-        ended: None,
-    };
+    let entry = HistoryEntry::begun(record.clone(), now, predecessor.clone());
     stamp.put(&mut proposal, Name::History(epoch), &entry)?;
     match &situation.intent {
         Some(damaged) if facts.intent_is_damaged => put_aside(&mut proposal, damaged, epoch),
@@ -145,23 +126,7 @@ pub(super) fn begin(
     Ok(Bid { record, value, predecessor, proposal })
 }
 
-/// Who writes.
-#[derive(Clone, Copy)]
-pub(super) struct Stamp<'a> {
-    pub(super) epoch: Epoch,
-    pub(super) nonce: &'a Nonce,
-}
-
-impl<'a> Stamp<'a> {
-    pub(super) fn of(leader: &'a LeaderRecord) -> Self {
-        Self { epoch: leader.epoch, nonce: &leader.nonce }
-    }
-
-    pub(super) fn seal<T: Serialize>(self, key: &Key, record: &T) -> Result<Bytes, ElectionError> {
-        envelope::encode(self.epoch, self.nonce, record)
-            .map_err(|source| CommitError::Encode { key: key.clone(), source }.into())
-    }
-
+impl Stamp<'_> {
     fn put<T: Serialize>(self, proposal: &mut Proposal, name: Name, record: &T) -> Result<(), ElectionError> {
         let key = Key::from(name);
         let value = self.seal(&key, record)?;
@@ -170,8 +135,6 @@ impl<'a> Stamp<'a> {
     }
 }
 
-/// A term that said nothing at its end was gone. An entry that cannot be read stays as it is; it only tells people
-/// what happened.
 fn close(
     proposal: &mut Proposal,
     situation: &Situation,
@@ -181,25 +144,18 @@ fn close(
 ) -> Result<Predecessor, ElectionError> {
     let name = Name::History(last);
     let found = situation.newest.as_ref().filter(|newest| newest.key == Key::from(&name));
-    let Some(mut entry) = found.and_then(|found| decode::<HistoryEntry>(found).ok()) else {
-        return Ok(Predecessor { epoch: last, master: None, ending: Ending::Gone });
-    };
-    let master = Some(entry.leader.master.clone());
-    if let Some(ended) = entry.ended {
-        return Ok(Predecessor { epoch: last, master, ending: ended.how });
+    let (predecessor, closed) = Predecessor::closed(last, found.and_then(|found| decode(found).ok()), now);
+    if let Some(entry) = closed {
+        proposal.unchanged(name.clone(), found);
+        stamp.put(proposal, name, &entry)?;
     }
-    entry.ended = Some(Ended { at: now.0, how: Ending::Gone });
-    proposal.unchanged(name.clone(), found);
-    stamp.put(proposal, name, &entry)?;
-    Ok(Predecessor { epoch: last, master, ending: Ending::Gone })
+    Ok(predecessor)
 }
 
 fn new_cluster(proposal: &mut Proposal, stamp: Stamp<'_>, name: &str, now: Wall) -> Result<ClusterId, ElectionError> {
-    let id: ClusterId = random_id()?;
-    let name = Some(name.to_owned());
-    let record = ClusterRecord { id: id.clone(), name, schema: envelope::VERSION, created_at: now.0 };
+    let record = ClusterRecord::new(Some(name.to_owned()), now)?;
     stamp.put(proposal, Name::Cluster, &record)?;
-    Ok(id)
+    Ok(record.id)
 }
 
 /// With the new term's own entry, no more than [`HISTORY_KEPT`] stay.
@@ -319,8 +275,7 @@ pub(super) fn intend(
 }
 
 fn entry_of(leader: &LeaderRecord, found: Option<&Versioned>) -> Result<HistoryEntry, StoreError> {
-    let missing = || HistoryEntry { leader: leader.clone(), since: 0, predecessor: None, recovery: None, ended: None };
-    Ok(optional(found)?.unwrap_or_else(missing))
+    Ok(optional(found)?.unwrap_or_else(|| HistoryEntry::missing(leader)))
 }
 
 /// A record that must be readable if it is there.
@@ -334,8 +289,4 @@ pub(super) fn decode<T: DeserializeOwned>(found: &Versioned) -> Result<T, StoreE
         Ok(opened) => Ok(opened.record),
         Err(source) => Err(StoreError::Record { key: found.key.clone(), source }),
     }
-}
-
-pub(super) fn random_id<T: FromStr<Err = InvalidId>>() -> Result<T, ElectionError> {
-    chance::uuid().to_string().parse().map_err(ElectionError::NewId)
 }
