@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use tanist_client::app::{AppClient, AppOptions, Notice};
 use tanist_client::{ClientError, MasterList, Masters, SubmissionClient};
-use tanist_core::ids::{ProfileId, RequestId};
+use tanist_core::ids::RequestId;
 use tanist_core::model::{
     Amounts, ApplicationDescription, Command, DriverDescription, OnIsolation, Program, ResourceProfile,
 };
@@ -126,17 +126,9 @@ async fn application(args: &Args, masters: MasterList, program: &str) -> Result<
             arguments: witness(Role::Executor),
             environment: BTreeMap::new(),
         },
-        ui_url: String::new(),
-        default_profile: ResourceProfile {
-            id: ProfileId::default(),
-            memory: Some(MEMORY),
-            overhead: None,
-            cores: Some(CORES),
-            resources: Amounts::default(),
-        },
+        default_profile: ResourceProfile { memory: Some(MEMORY), cores: Some(CORES), ..ResourceProfile::default() },
         initial_executor_limit: Some(args.executors),
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     let options = AppOptions {
         masters,
@@ -198,7 +190,6 @@ impl Submitter {
         let mut arguments = witness(role);
         arguments.extend(lasts.into_iter().flat_map(|lasts| ["--for".to_owned(), format!("{}ms", lasts.as_millis())]));
         DriverDescription {
-            artifact: None,
             memory: MEMORY,
             cores: CORES,
             supervise: matches!(role, Role::Supervised | Role::Once),
@@ -207,8 +198,8 @@ impl Submitter {
                 arguments,
                 environment: BTreeMap::new(),
             },
-            resources: Amounts::default(),
             on_isolation: if role == Role::Once { OnIsolation::Kill } else { OnIsolation::Continue },
+            ..DriverDescription::default()
         }
     }
 

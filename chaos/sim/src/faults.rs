@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tanist_core::model::{Amounts, DriverDescription, OnIsolation};
+use tanist_core::model::{DriverDescription, OnIsolation};
 use tanist_core::units::{Cores, Memory};
 use tanist_core::worker::Event;
 use tanist_etcd_sim::api::{CompactionRequest, DeleteRangeRequest, LeaseRevokeRequest};
@@ -438,12 +438,11 @@ fn leader_key() -> Vec<u8> {
 
 fn driver(cores: u32, supervise: bool, once: bool) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: SMALL,
         cores: Cores(cores),
         supervise,
         command: command(),
-        resources: Amounts::default(),
         on_isolation: if once { OnIsolation::Kill } else { OnIsolation::Continue },
+        ..DriverDescription::default()
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use tanist_client::SubmissionClient;
-use tanist_core::model::{Amounts, Command, DriverDescription, OnIsolation, Program};
+use tanist_core::model::{Command, DriverDescription, Program};
 use tanist_core::units::{Cores, Memory};
 use tanist_proto::v1;
 
@@ -102,16 +102,13 @@ pub(crate) async fn executors_lost(client: &SubmissionClient) -> Result<usize> {
 /// A driver of one core.
 pub(crate) fn driver(program: &str, arguments: &[&str]) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(1),
         cores: Cores(1),
-        supervise: false,
         command: Command {
             program: Program::Executable(program.to_owned()),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             ..Command::default()
         },
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     }
 }

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use tanist_client::app::Standing;
 use tanist_client::{AppClient, AppOptions, MasterList};
-use tanist_core::ids::ProfileId;
-use tanist_core::model::{Amounts, ApplicationDescription, Command, Program, ResourceProfile};
+
+use tanist_core::model::{ApplicationDescription, Command, Program, ResourceProfile};
 use tanist_core::units::{Cores, Memory};
 use tanist_worker::WorkerOptions;
 use tokio::net::TcpListener;
@@ -103,19 +103,13 @@ async fn application(masters: MasterList, number: usize) -> Result<()> {
     let description = ApplicationDescription {
         name: format!("app {number}"),
         user: "bench".to_owned(),
-        max_cores: None,
         command: Command { program: Program::Executable("true".to_owned()), ..Command::default() },
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId::default(),
             memory: Some(Memory::mib(1024)),
-            overhead: None,
             cores: Some(TOO_MANY_CORES),
-            resources: Amounts::default(),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     let options = AppOptions {
         masters,

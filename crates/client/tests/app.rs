@@ -13,8 +13,7 @@ use tanist_client::app::{AppClient, AppOptions, Loss, Notice, Standing};
 use tanist_client::{ClientError, MasterList};
 use tanist_core::ids::{AppId, ExecutorId, ProfileId, WorkerId};
 use tanist_core::model::{
-    Amounts, AppEndpoint, ApplicationDescription, Command, ExecutorState, LeaderInfo, MasterRole, Program,
-    ResourceProfile,
+    AppEndpoint, ApplicationDescription, Command, ExecutorState, LeaderInfo, MasterRole, Program, ResourceProfile,
 };
 use tanist_core::msg::{AppNotice, AppToMaster, RegisterApplication};
 use tanist_core::units::{Cores, Memory};
@@ -26,13 +25,7 @@ use support::master::{FakeMaster, Store};
 use support::{eventually, soon};
 
 fn profile() -> ResourceProfile {
-    ResourceProfile {
-        id: ProfileId(0),
-        memory: Some(Memory::mib(128)),
-        overhead: None,
-        cores: Some(Cores(1)),
-        resources: Amounts::default(),
-    }
+    ResourceProfile { memory: Some(Memory::mib(128)), cores: Some(Cores(1)), ..ResourceProfile::default() }
 }
 
 fn options(masters: &[&FakeMaster]) -> AppOptions {
@@ -42,13 +35,10 @@ fn options(masters: &[&FakeMaster]) -> AppOptions {
         description: ApplicationDescription {
             name: "test".to_owned(),
             user: "nobody".to_owned(),
-            max_cores: None,
             command: Command { program: Program::Executable("true".to_owned()), ..Command::default() },
-            ui_url: String::new(),
             default_profile: profile(),
             initial_executor_limit: Some(2),
-            event_log_dir: None,
-            event_log_codec: None,
+            ..ApplicationDescription::default()
         },
         bind: "127.0.0.1:0".to_owned(),
         advertised_host: None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tanist_client::{ClientError, MasterList, Masters, SubmissionClient};
 use tanist_core::ids::{AppId, Attempt, DriverId};
-use tanist_core::model::{Command, DriverDescription, DriverState, OnIsolation, Program};
+use tanist_core::model::{Command, DriverDescription, DriverState, Program};
 use tanist_core::msg::{ClientReply, ClientRequest, DriverStatus};
 use tanist_core::units::{Cores, Memory};
 use tonic::Status;
@@ -30,13 +30,10 @@ fn driver(name: &str) -> DriverId {
 
 fn description() -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(64),
         cores: Cores(1),
-        supervise: false,
         command: Command { program: Program::Executable("true".to_owned()), ..Command::default() },
-        resources: tanist_core::model::Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     }
 }
 

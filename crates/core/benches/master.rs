@@ -7,13 +7,13 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 use tanist_core::ids::{
-    AppToken, ClusterId, Epoch, ExecutorRef, Generation, Incarnation, MasterId, Nonce, ProfileId, ReportId, SessionId,
-    Term, WorkerId,
+    AppToken, ClusterId, Epoch, ExecutorRef, Generation, Incarnation, MasterId, Nonce, ReportId, SessionId, Term,
+    WorkerId,
 };
 use tanist_core::master::{Effect, Event, Master, MasterConfig};
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Command, ExecutorState, Inventory, LeaderInfo, Program,
-    ResourceProfile, WorkerKind,
+    Addresses, ApplicationDescription, Command, ExecutorState, Inventory, LeaderInfo, Program, ResourceProfile,
+    WorkerKind,
 };
 use tanist_core::msg::{
     AppToMaster, MasterToWorker, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerCommand, WorkerToMaster,
@@ -77,17 +77,12 @@ fn app(n: u64) -> Event {
         user: "user".to_owned(),
         max_cores: Some(Cores(400)),
         command: Command { program: Program::Executable("executor".to_owned()), ..Command::default() },
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId(0),
             memory: Some(Memory::mib(4096)),
-            overhead: None,
             cores: Some(Cores(4)),
-            resources: Amounts::default(),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     let registration = RegisterApplication {
         token: AppToken::new(&format!("token{n}")).unwrap(),

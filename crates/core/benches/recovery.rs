@@ -15,9 +15,8 @@ use tanist_core::ids::{
 };
 use tanist_core::master::{Effect, Event, Master, MasterConfig, Timer};
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Booking, Command, DriverDescription, DriverOnWorker, DriverState,
-    ExecutorDescription, ExecutorState, Inventory, LeaderInfo, MasterRole, OnIsolation, Program, ResourceProfile,
-    WorkerKind,
+    Addresses, ApplicationDescription, Booking, Command, DriverDescription, DriverOnWorker, DriverState,
+    ExecutorDescription, ExecutorState, Inventory, LeaderInfo, MasterRole, Program, ResourceProfile, WorkerKind,
 };
 use tanist_core::msg::{AppToMaster, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerToMaster};
 use tanist_core::record::{AppRecord, DriverRecord, PlacementRecord, Recovered, WorkerRecord};
@@ -84,17 +83,8 @@ fn description(n: u64) -> Arc<ApplicationDescription> {
         user: "user".to_owned(),
         max_cores: Some(Cores(10)),
         command: command(),
-        ui_url: String::new(),
-        default_profile: ResourceProfile {
-            id: ProfileId(0),
-            memory: Some(SMALL),
-            overhead: None,
-            cores: Some(Cores(1)),
-            resources: Amounts::default(),
-        },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        default_profile: ResourceProfile { memory: Some(SMALL), cores: Some(Cores(1)), ..ResourceProfile::default() },
+        ..ApplicationDescription::default()
     })
 }
 
@@ -118,13 +108,11 @@ fn booking() -> Booking {
 
 fn driver_record(n: u64) -> DriverRecord {
     let description = DriverDescription {
-        artifact: None,
         memory: SMALL,
         cores: Cores(1),
         supervise: true,
         command: command(),
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     };
     DriverRecord {
         id: driver_id(n),

@@ -7,8 +7,7 @@ use tanist_core::ids::{
     Term, WorkerId,
 };
 use tanist_core::model::{
-    Amounts, Booking, Command, DriverDescription, DriverOnWorker, DriverState, Inventory, LeaderInfo, OnIsolation,
-    Program,
+    Booking, Command, DriverDescription, DriverOnWorker, DriverState, Inventory, LeaderInfo, Program,
 };
 use tanist_core::record::{DriverRecord, PlacementRecord, RequestRecord, WorkerRecord};
 use tanist_core::time::{Mono, Now, Wall};
@@ -131,13 +130,11 @@ pub(crate) fn request_id() -> RequestId {
 
 static DESCRIPTION: LazyLock<Arc<DriverDescription>> = LazyLock::new(|| {
     Arc::new(DriverDescription {
-        artifact: None,
         memory: SMALL,
         cores: Cores(1),
         supervise: true,
         command: Command { program: Program::Executable("driver".to_owned()), ..Command::default() },
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     })
 });
 

@@ -31,9 +31,8 @@ fn profile(id: u32) -> ResourceProfile {
     ResourceProfile {
         id: ProfileId(id),
         memory: Some(Memory::mib(1024)),
-        overhead: None,
         cores: Some(Cores(5)),
-        resources: Amounts::default(),
+        ..ResourceProfile::default()
     }
 }
 
@@ -42,12 +41,8 @@ fn config() -> AppConfig {
         name: "app".to_owned(),
         user: "user".to_owned(),
         max_cores: Some(Cores(1)),
-        command: Command::default(),
-        ui_url: String::new(),
         default_profile: ResourceProfile { id: ProfileId(0), memory: Some(Memory::mib(512)), ..profile(0) },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     AppConfig {
         token: AppToken::new("token").unwrap(),

@@ -7,8 +7,8 @@ use super::{Amounts, Command};
 use crate::ids::ProfileId;
 use crate::units::{Cores, Memory};
 
-/// What an application asks for (`ApplicationDescription` of MSG-08).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an application asks for (`ApplicationDescription` of MSG-08); by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApplicationDescription {
     /// For people.
     pub name: String,
@@ -77,8 +77,8 @@ impl From<String> for AppEndpoint {
     }
 }
 
-/// What one executor needs (RS-05).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What one executor needs (RS-05); by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceProfile {
     /// Number within the application, 0 = the default one.
     pub id: ProfileId,

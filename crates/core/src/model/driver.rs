@@ -8,8 +8,8 @@ use crate::units::{Cores, Memory};
 /// An argument in whose place a program is given the URL of its worker, so that it can end with it.
 const WORKER_URL: &str = "{{WORKER_URL}}";
 
-/// What a submitter asks for (`DriverDescription` of MSG-08).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a submitter asks for (`DriverDescription` of MSG-08); by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriverDescription {
     /// Path or URL of a file that is fetched into the work directory before the start (`jarUrl`).
     pub artifact: Option<String>,

@@ -5,12 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tanist_core::ids::{AppToken, ClusterId, Epoch, Generation, Incarnation, MasterId, Nonce, ProfileId, ReplyToken};
+use tanist_core::ids::{AppToken, ClusterId, Epoch, Generation, Incarnation, MasterId, Nonce, ReplyToken};
 use tanist_core::ids::{SessionId, Term, WorkerId};
 use tanist_core::master::{self, Master, MasterConfig};
-use tanist_core::model::{
-    Amounts, ApplicationDescription, Command, DriverDescription, LeaderInfo, OnIsolation, Program, ResourceProfile,
-};
+use tanist_core::model::{ApplicationDescription, Command, DriverDescription, LeaderInfo, Program, ResourceProfile};
 use tanist_core::msg::{AppToMaster, ClientRequest, PROTOCOL_VERSION, RegisterApplication};
 use tanist_core::time::{Mono, Now, Wall};
 use tanist_core::tracking::{Following, LinkId, TrackingConfig};
@@ -180,13 +178,11 @@ fn command() -> Command {
 
 fn driver() -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(512),
         cores: Cores(1),
         supervise: true,
         command: command(),
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     }
 }
 
@@ -196,17 +192,12 @@ fn app() -> RegisterApplication {
         user: "user".to_owned(),
         max_cores: Some(Cores(1)),
         command: command(),
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId(0),
             memory: Some(Memory::mib(512)),
-            overhead: None,
             cores: Some(Cores(1)),
-            resources: Amounts::default(),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     RegisterApplication {
         token: AppToken::new("token").unwrap(),

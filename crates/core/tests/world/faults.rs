@@ -1,7 +1,7 @@
 //! What users, operators and bad luck do to a world.
 
 use proptest::prelude::*;
-use tanist_core::model::{Amounts, DriverDescription, OnIsolation};
+use tanist_core::model::{DriverDescription, OnIsolation};
 use tanist_core::msg::ClientRequest;
 use tanist_core::units::{Cores, Memory};
 use tanist_core::worker::Event;
@@ -179,12 +179,11 @@ impl World {
 
 fn driver(cores: u32, supervise: bool, once: bool) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: SMALL,
         cores: Cores(cores),
         supervise,
         command: command(),
-        resources: Amounts::default(),
         on_isolation: if once { OnIsolation::Kill } else { OnIsolation::Continue },
+        ..DriverDescription::default()
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tanist_core::app::AppConfig;
-use tanist_core::ids::{AppToken, ClusterId, Incarnation, ProfileId, Term, WorkerId};
+use tanist_core::ids::{AppToken, ClusterId, Incarnation, Term, WorkerId};
 use tanist_core::master::MasterConfig;
-use tanist_core::model::{Amounts, ApplicationDescription, Command, Program, ResourceProfile};
+use tanist_core::model::{ApplicationDescription, Command, Program, ResourceProfile};
 use tanist_core::tracking::TrackingConfig;
 use tanist_core::units::{Cores, Memory};
 use tanist_core::worker::{WorkerConfig, WorkerIdentity};
@@ -66,17 +66,12 @@ pub(crate) fn app(client: usize, life: u32) -> AppConfig {
         user: "world".to_owned(),
         max_cores: Some(Cores(5)),
         command: command(),
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId(0),
             memory: Some(SMALL),
-            overhead: None,
             cores: (client == 0).then_some(Cores(1)),
-            resources: Amounts::default(),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     AppConfig {
         token: AppToken::new(&format!("token-{client}-{life}")).unwrap(),

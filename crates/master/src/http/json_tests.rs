@@ -6,10 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 
-use tanist_core::ids::{AppId, Attempt, DriverId, ProfileId, WorkerId};
-use tanist_core::model::{
-    Amounts, ApplicationDescription, Command, DriverDescription, JavaProgram, OnIsolation, ResourceProfile,
-};
+use tanist_core::ids::{AppId, Attempt, DriverId, WorkerId};
+use tanist_core::model::{Amounts, ApplicationDescription, Command, DriverDescription, JavaProgram, ResourceProfile};
 
 use super::*;
 
@@ -44,18 +42,12 @@ fn an_app() -> AppView {
         name: "probe app".to_owned(),
         user: "root".to_owned(),
         max_cores: Some(Cores(1)),
-        command: Command::default(),
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId(0),
             memory: Some(Memory::mib(512)),
-            overhead: None,
-            cores: None,
             resources: Amounts::new([("gpu".to_owned(), 1)]),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     AppView {
         id: AppId::new("app-20261120111210-0000").unwrap(),
@@ -77,15 +69,8 @@ fn a_driver(state: DriverState, worker: Option<&str>) -> DriverView {
     let java = JavaProgram { main_class: DRIVER_WRAPPER.to_owned(), ..JavaProgram::default() };
     let arguments = ["{{WORKER_URL}}", "{{USER_JAR}}", "ProbeDriver", "6"].map(str::to_owned).to_vec();
     let command = Command { program: Program::Java(java), arguments, ..Command::default() };
-    let description = DriverDescription {
-        artifact: None,
-        memory: Memory::mib(200),
-        cores: Cores(1),
-        supervise: false,
-        command,
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::default(),
-    };
+    let description =
+        DriverDescription { memory: Memory::mib(200), cores: Cores(1), command, ..DriverDescription::default() };
     DriverView {
         id: DriverId::new("driver-20261120111022-0003").unwrap(),
         description: Arc::new(description),

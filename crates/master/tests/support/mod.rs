@@ -27,7 +27,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use tanist_core::ids::{Epoch, MasterId};
 use tanist_core::master::{MasterConfig, MasterView};
-use tanist_core::model::{Amounts, Command, DriverDescription, MasterRole, OnIsolation, Program};
+use tanist_core::model::{Command, DriverDescription, MasterRole, Program};
 use tanist_core::msg::{ClientReply, ClientRequest};
 use tanist_core::units::{Cores, Memory};
 use tanist_master::{
@@ -230,13 +230,10 @@ pub(crate) fn submission() -> ClientRequest {
 /// A driver of one core.
 pub(crate) fn driver(program: &str) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(64),
         cores: Cores(1),
-        supervise: false,
         command: Command { program: Program::Executable(program.to_owned()), ..Command::default() },
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::default(),
+        ..DriverDescription::default()
     }
 }
 

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use tanist_core::ids::{AppId, AppToken, Incarnation, Term, WorkerId};
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Command, Inventory, LeaderInfo, Program, ResourceProfile, WorkerKind,
+    Addresses, ApplicationDescription, Command, Inventory, LeaderInfo, Program, ResourceProfile, WorkerKind,
 };
 use tanist_core::msg::{
     AppToMaster, MasterToApp, MasterToWorker, PROTOCOL_VERSION, RegisterApplication, RegisterWorker, WorkerCommand,
@@ -187,17 +187,12 @@ pub(crate) fn application(token: &str) -> RegisterApplication {
         user: "tester".to_owned(),
         max_cores: Some(Cores(2)),
         command: Command { program: Program::Executable("/bin/true".to_owned()), ..Command::default() },
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: tanist_core::ids::ProfileId(0),
             memory: Some(Memory::mib(64)),
-            overhead: None,
             cores: Some(Cores(1)),
-            resources: Amounts::default(),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     RegisterApplication {
         token: AppToken::new(token).unwrap(),

@@ -44,17 +44,12 @@ pub(in crate::http) fn an_executor(id: u32) -> ExecutorRunView {
         user: "root".to_owned(),
         max_cores: Some(Cores(1)),
         command,
-        ui_url: String::new(),
         default_profile: ResourceProfile {
-            id: ProfileId(0),
             memory: Some(Memory::mib(512)),
-            overhead: None,
-            cores: None,
             resources: Amounts::new([("gpu".to_owned(), 1)]),
+            ..ResourceProfile::default()
         },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        ..ApplicationDescription::default()
     };
     ExecutorRunView {
         description: ExecutorDescription {

@@ -8,8 +8,8 @@ use tanist_core::ids::{
     ProfileId, ReportId, Term,
 };
 use tanist_core::model::{
-    Addresses, Amounts, ApplicationDescription, Booking, Command, DriverDescription, DriverOutcome,
-    ExecutorDescription, ExecutorState, LeaderInfo, OnIsolation, Program, ResourceProfile,
+    Addresses, ApplicationDescription, Booking, Command, DriverDescription, DriverOutcome, ExecutorDescription,
+    ExecutorState, LeaderInfo, Program, ResourceProfile,
 };
 use tanist_core::msg::{Fenced, MasterToWorker, RegisterWorker, RegisteredWorker, WorkerCommand, WorkerToMaster};
 use tanist_core::tracking::is_answer;
@@ -192,19 +192,13 @@ impl Session {
         let app_description = ApplicationDescription {
             name: "test".to_owned(),
             user: "nobody".to_owned(),
-            max_cores: None,
             command,
-            ui_url: String::new(),
             default_profile: ResourceProfile {
-                id: ProfileId(0),
                 memory: Some(Memory::mib(64)),
-                overhead: None,
                 cores: Some(Cores(2)),
-                resources: Amounts::default(),
+                ..ResourceProfile::default()
             },
-            initial_executor_limit: None,
-            event_log_dir: None,
-            event_log_codec: None,
+            ..ApplicationDescription::default()
         };
         let executor = ExecutorDescription {
             executor: executor(app, id),
@@ -307,15 +301,7 @@ pub(crate) fn script(text: &str) -> DriverDescription {
 
 /// A driver that runs any command.
 pub(crate) fn driver(command: Command) -> DriverDescription {
-    DriverDescription {
-        artifact: None,
-        memory: Memory::mib(64),
-        cores: Cores(1),
-        supervise: false,
-        command,
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
-    }
+    DriverDescription { memory: Memory::mib(64), cores: Cores(1), command, ..DriverDescription::default() }
 }
 
 #[tonic::async_trait]

@@ -164,9 +164,8 @@ fn profiles_beside_the_default_one_t_ac_02() {
     let second = ResourceProfile {
         id: ProfileId(1),
         memory: Some(Memory::mib(1024)),
-        overhead: None,
         cores: Some(Cores(5)),
-        resources: Amounts::default(),
+        ..ResourceProfile::default()
     };
     let effects = rig.say(
         session,
@@ -188,7 +187,7 @@ fn profiles_beyond_the_room_of_a_record_are_refused_ap_08() {
     let mut accepted = Vec::new();
     for id in 1..=40 {
         let resources = Amounts::new((0..10).map(|n| (format!("{n:0>256}"), 1)));
-        let profile = ResourceProfile { id: ProfileId(id), memory: None, overhead: None, cores: None, resources };
+        let profile = ResourceProfile { id: ProfileId(id), resources, ..ResourceProfile::default() };
         let asked = AppToMaster::RequestExecutors { request: 1, profiles: vec![profile], targets: targets(&[(id, 0)]) };
         let effects = rig.say(session, asked);
         let answers = effects.iter().filter_map(|effect| match effect {
@@ -215,8 +214,7 @@ fn memory_beside_the_heap_is_booked_too_rs_05() {
         id: ProfileId(id),
         memory,
         overhead: overhead.map(Memory::mib),
-        cores: None,
-        resources: Amounts::default(),
+        ..ResourceProfile::default()
     };
     let profiles = vec![profile(1, None, None), profile(2, Some(Memory::mib(1024)), Some(0))];
     let wanted = targets(&[(1, 1), (2, 1)]);
@@ -389,13 +387,11 @@ fn unfit_registrations_name_the_field() {
     let zero_cores = app("t", Some(0), 256, None);
     let no_memory = app("t", None, 0, None);
     let no_core_at_all = app("t", None, 256, Some(0));
-    let profile =
-        ResourceProfile { id: ProfileId(0), memory: None, overhead: None, cores: None, resources: Amounts::default() };
     let cases = [
         (zero_cores, "default_profile.cores"),
         (no_memory, "default_profile.memory"),
         (no_core_at_all, "max_cores"),
-        (RegisterApplication { profiles: vec![profile], ..app("t", None, 1, None) }, "profiles"),
+        (RegisterApplication { profiles: vec![ResourceProfile::default()], ..app("t", None, 1, None) }, "profiles"),
         (RegisterApplication { endpoint: String::new().into(), ..app("t", None, 1, None) }, "endpoint"),
         (RegisterApplication { protocol: 0, ..app("t", None, 1, None) }, "protocol version 0"),
         (RegisterApplication { cluster: Some(ClusterId::new("x").unwrap()), ..app("t", None, 1, None) }, "cluster x"),

@@ -251,13 +251,10 @@ pub(super) fn command(program: &str) -> Command {
 
 pub(super) fn driver(cores: u32, memory: u64) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(memory),
         cores: Cores(cores),
-        supervise: false,
         command: command("true"),
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     }
 }
 
@@ -271,17 +268,12 @@ pub(super) fn app(token: &str, cores_per_executor: Option<u32>, memory: u64, max
             user: "u".to_owned(),
             max_cores: max.map(Cores),
             command: command("executor"),
-            ui_url: String::new(),
             default_profile: ResourceProfile {
-                id: ProfileId(0),
                 memory: Some(Memory::mib(memory)),
-                overhead: None,
                 cores: cores_per_executor.map(Cores),
-                resources: Amounts::default(),
+                ..ResourceProfile::default()
             },
-            initial_executor_limit: None,
-            event_log_dir: None,
-            event_log_codec: None,
+            ..ApplicationDescription::default()
         }),
         profiles: Vec::new(),
         targets: BTreeMap::new(),

@@ -245,13 +245,11 @@ pub(super) fn driver_id() -> DriverId {
 
 pub(super) fn driver(supervise: bool) -> DriverDescription {
     DriverDescription {
-        artifact: None,
         memory: Memory::mib(1024),
         cores: Cores(1),
         supervise,
         command: Command { program: Program::Executable("/bin/job".to_owned()), ..Command::default() },
-        resources: Amounts::default(),
-        on_isolation: OnIsolation::Continue,
+        ..DriverDescription::default()
     }
 }
 
@@ -274,19 +272,9 @@ pub(super) fn app() -> ApplicationDescription {
     ApplicationDescription {
         name: "app".to_owned(),
         user: "user".to_owned(),
-        max_cores: None,
         command: Command { program: Program::Executable("/bin/executor".to_owned()), ..Command::default() },
-        ui_url: String::new(),
-        default_profile: ResourceProfile {
-            id: ProfileId(0),
-            memory: Some(Memory::mib(512)),
-            overhead: None,
-            cores: None,
-            resources: Amounts::default(),
-        },
-        initial_executor_limit: None,
-        event_log_dir: None,
-        event_log_codec: None,
+        default_profile: ResourceProfile { memory: Some(Memory::mib(512)), ..ResourceProfile::default() },
+        ..ApplicationDescription::default()
     }
 }
 
