@@ -84,7 +84,7 @@ impl World {
         self.clients[client].requests += 1;
         let request = self.clients[client].requests;
         let executors: Vec<ExecutorId> = vec![executor.id];
-        self.ledger.unwanted.insert(executor);
+        self.ledger.observer.unwanted.insert(executor);
         self.app_handles(client, Event::KillExecutors { request, executors });
     }
 

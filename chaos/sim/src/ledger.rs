@@ -4,32 +4,22 @@
 
 use std::collections::BTreeSet;
 
-use tanist_core::ids::{DriverId, Epoch, ExecutorRef, Nonce, Term, WorkerId};
-use tanist_core::model::OnIsolation;
+use tanist_core::ids::{AppId, DriverId, Epoch, Nonce, Term};
 use tanist_core::msg::WorkerCommand;
-use tanist_core::tracking;
+use tanist_core::observer::{Observer, Work, is_broken_promise};
 use tanist_core::worker::Trouble;
 use tanist_etcd_sim::api::{WatchResponse, event::EventType};
 use tanist_store::etcd::default_prefix;
 use tanist_store::{Key, LeaderRecord, Name, envelope};
 
-use crate::hosts::{Work, is_ended_by};
 use crate::settings;
 use crate::world::World;
 
 /// The observer's notes.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Programs that run, and the worker that started each.
-    running: BTreeSet<(Work, WorkerId)>,
-    /// Executors that have ever run.
-    ran: BTreeSet<ExecutorRef>,
-    /// Workers that the store has given up.
-    given_up: BTreeSet<WorkerId>,
-    /// Executors that their application wanted to end.
-    pub unwanted: BTreeSet<ExecutorRef>,
-    /// Drivers that somebody wanted to end.
-    pub doomed: BTreeSet<DriverId>,
+    /// Of programs and commands.
+    pub observer: Observer,
     /// Somebody wanted to have forgotten what has ended.
     pub cleared: bool,
     /// Drivers that a leader has said to have taken, and that were not looked for in the store yet.
@@ -97,7 +87,7 @@ impl World {
             }
             match (name, value) {
                 (Name::Quarantine(key), None) => panic!("I10: quarantine/{key} was deleted"),
-                (Name::Worker(id), None) => drop(self.ledger.given_up.insert(id.clone())),
+                (Name::Worker(id), None) => drop(self.ledger.observer.given_up.insert(id.clone())),
                 (Name::Driver(id), Some(_)) => {
                     let ended = self.ledger.ended.contains(&Name::DoneDriver(id.clone()).into());
                     assert!(!ended, "I7: driver {id} has ended, and is written again");
@@ -177,60 +167,31 @@ impl World {
         }
     }
 
-    /// I6: nobody is told to end what runs, unless somebody wanted that, its owner has ended, or its worker had been
-    /// given up. A change of leader is no reason.
+    /// A command arrives.
     pub fn observe_command(&self, host: usize, term: &Term, command: &WorkerCommand) {
-        let known = &self.hosts[host];
-        for (_, work) in known.programs().filter(|(_, work)| is_ended_by(command, work)) {
-            let wanted = match work {
-                Work::Driver(driver, ..) => self.ledger.doomed.contains(driver),
-                Work::Executor(executor) => {
-                    let app_lives = self.ledger.records.contains(&Name::App(executor.app.clone()).into());
-                    self.ledger.unwanted.contains(executor) || !app_lives
-                }
-            };
-            let given_up = self.ledger.given_up.contains(&known.id);
-            assert!(wanted || given_up, "I6: term {term} ends {work:?} on {} for no reason", known.id);
-        }
+        let lives = |app: &AppId| self.ledger.records.contains(&Name::App(app.clone()).into());
+        let seen = self.ledger.observer.sees_command(&self.hosts[host].id, term, command, lives);
+        seen.unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    /// I3, I7, I8.
+    /// A program starts.
     pub fn observe_program_started(&mut self, host: usize, work: &Work) {
-        let worker = self.hosts[host].id.clone();
+        let worker = &self.hosts[host].id;
         self.trace.fact(self.agenda.now(), format_args!("{worker} starts {work:?}"));
-        let given_up = self.ledger.given_up.contains(&worker);
-        match work {
-            Work::Driver(driver, _, on_isolation) => {
-                for (copy, elsewhere) in self.ledger.running.iter().filter(|(other, _)| other.is_of(driver)) {
-                    let unreachable = given_up || self.ledger.given_up.contains(elsewhere);
-                    let allowed = unreachable && *elsewhere != worker && *on_isolation == OnIsolation::Continue;
-                    assert!(allowed, "I3: {work:?} starts on {worker}, but {copy:?} runs on {elsewhere}");
-                }
-                let ended = self.driver_has_ended(driver);
-                assert!(!ended || given_up, "I7: {work:?} has ended and starts on {worker}");
-            }
-            Work::Executor(executor) => {
-                assert!(self.ledger.ran.insert(executor.clone()), "I8: {executor} starts a second time, on {worker}");
-            }
-        }
-        self.ledger.running.insert((work.clone(), worker));
+        let ended = matches!(work, Work::Driver(driver, ..) if self.driver_has_ended(driver));
+        self.ledger.observer.sees_start(worker, work, ended).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
     /// A program is not there any more.
     pub fn observe_program_ended(&mut self, host: usize, work: &Work) {
-        let entry = (work.clone(), self.hosts[host].id.clone());
-        self.trace.fact(self.agenda.now(), format_args!("{} ended {work:?}", entry.1));
-        assert!(self.ledger.running.remove(&entry), "{entry:?} ended without running");
+        let worker = &self.hosts[host].id;
+        self.trace.fact(self.agenda.now(), format_args!("{worker} ended {work:?}"));
+        self.ledger.observer.sees_end(worker, work).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    /// I5: no leader promises what its worker does not have. And there are never two leaders of one rank.
+    /// A worker is in trouble.
     pub fn observe_trouble(&self, host: usize, trouble: &Trouble) {
-        let bad = match trouble {
-            Trouble::LaunchRefused { why, .. } => !why.contains("decommissioned"),
-            Trouble::Tracking(trouble) => !matches!(trouble, tracking::Trouble::OldTerm { .. }),
-            _ => false,
-        };
-        assert!(!bad, "I5: {}: {trouble}", self.hosts[host].id);
+        assert!(!is_broken_promise(trouble), "I5: {}: {trouble}", self.hosts[host].id);
     }
 
     /// Whether a driver's end is in the store, or was.
@@ -241,11 +202,5 @@ impl World {
     /// It has ended, and nobody wants to know how any more (DR-10).
     pub fn is_forgotten(&self, driver: &DriverId) -> bool {
         self.driver_has_ended(driver) && !self.ledger.records.contains(&Name::DoneDriver(driver.clone()).into())
-    }
-}
-
-impl Work {
-    fn is_of(&self, driver: &DriverId) -> bool {
-        matches!(self, Self::Driver(id, ..) if id == driver)
     }
 }

@@ -169,7 +169,7 @@ impl World {
     pub fn kills_driver(&mut self, pick: usize, master: usize) {
         let known: Vec<DriverId> = self.drivers().collect();
         if let Some(driver) = known.get(pick % known.len().max(1)).cloned() {
-            self.ledger.doomed.insert(driver.clone());
+            self.ledger.observer.doomed.insert(driver.clone());
             self.orders(master, Question::Kill(driver));
         }
     }

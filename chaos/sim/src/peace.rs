@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tanist_core::agreement;
 use tanist_core::model::MasterRole;
+use tanist_core::observer::Work;
 
 use crate::agenda::millis;
-use crate::hosts::Work;
 use crate::settings::{MASTERS, SMALL, master_id};
 use crate::world::{Ending, World};
 

@@ -14,7 +14,7 @@
 //! | [`worker`] | which master to obey, launches, reports, clean-up |
 //! | [`app`] | an application's view of its registration and executors |
 //! | [`tracking`] | finding and following the leader, shared by worker and application client |
-//! | [`agreement`] | what all of them must come to agree on: for tests |
+//! | [`agreement`], [`observer`] | what all of them must come to agree on, and what must hold at every moment: for tests |
 
 pub mod address;
 pub mod agreement;
@@ -24,6 +24,7 @@ pub mod ids;
 pub mod master;
 pub mod model;
 pub mod msg;
+pub mod observer;
 pub mod record;
 pub mod rng;
 pub mod secrets;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tanist_core::ids::{Attempt, ClusterId, DriverId, ExecutorRef, Incarnation, Term, WorkerId};
-use tanist_core::model::OnIsolation;
-use tanist_core::msg::{MasterToWorker, WorkerCommand};
+use tanist_core::ids::{ClusterId, Incarnation, Term, WorkerId};
+use tanist_core::msg::MasterToWorker;
+use tanist_core::observer::Work;
 use tanist_core::time::Mono;
 use tanist_core::tracking::{self, LinkId};
 use tanist_core::worker::{Effect, Event, Limit, Ready, RunId, What, Worker};
@@ -52,13 +52,6 @@ pub(crate) struct Program {
     pub(crate) heeds_sigterm: bool,
     /// It was ended for its limit.
     pub(crate) at_limit: bool,
-}
-
-/// What a run is a run of.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Work {
-    Driver(DriverId, Attempt, OnIsolation),
-    Executor(ExecutorRef),
 }
 
 impl Host {
@@ -220,13 +213,7 @@ impl World {
     }
 
     fn prepares(&mut self, host: usize, run: RunId, what: What) {
-        let work = match what {
-            What::Driver { driver, attempt, description, .. } => {
-                Work::Driver(driver, attempt, description.on_isolation)
-            }
-            What::Executor { executor, .. } => Work::Executor(executor),
-        };
-        self.hosts[host].runs.insert(run, Run { work, program: None, limit: None, given_up: false });
+        self.hosts[host].runs.insert(run, Run { work: what.into(), program: None, limit: None, given_up: false });
         let event = if self.one_in(20) {
             Event::PrepareFailed { run, message: "the artifact could not be fetched".to_owned() }
         } else {
@@ -308,14 +295,5 @@ impl World {
                 self.agenda.after(wait, Happening::AsksLeader { process, master, above });
             }
         }
-    }
-}
-
-/// A driver or executor that a command is to end.
-pub(crate) fn is_ended_by(command: &WorkerCommand, work: &Work) -> bool {
-    match (command, work) {
-        (WorkerCommand::KillDriver { driver, attempt }, Work::Driver(id, copy, _)) => driver == id && copy <= attempt,
-        (WorkerCommand::KillExecutor { executor }, Work::Executor(id)) => executor == id,
-        _ => false,
     }
 }

@@ -1,35 +1,17 @@
-//! What an observer from outside writes down, and what must hold at every moment (protocol 8).
+//! What an observer from outside is told of, and what must hold at every moment (protocol 8).
 //!
 //! It sees the store, the commands that arrive, and the programs that really run. It does not look into any machine.
 
-use std::collections::BTreeSet;
-
-use tanist_core::ids::{DriverId, ExecutorRef, Term, WorkerId};
+use tanist_core::ids::Term;
 use tanist_core::master::Effect;
-use tanist_core::model::OnIsolation;
 use tanist_core::msg::{Fenced, MasterToWorker, WorkerCommand};
+use tanist_core::observer::{Work, is_broken_promise};
 use tanist_core::record::Change;
-use tanist_core::tracking;
 use tanist_core::worker::Trouble;
 
-use crate::hosts::{Host, Work, is_ended_by};
+use crate::hosts::Host;
 use crate::net::Who;
 use crate::world::World;
-
-/// The observer's notes.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    /// Programs that run, and the worker that started each.
-    running: BTreeSet<(Work, WorkerId)>,
-    /// Executors that have ever run.
-    ran: BTreeSet<ExecutorRef>,
-    /// Workers that the store has given up.
-    given_up: BTreeSet<WorkerId>,
-    /// Executors that their application wanted to end.
-    pub(crate) unwanted: BTreeSet<ExecutorRef>,
-    /// Drivers that somebody wanted to end.
-    pub(crate) doomed: BTreeSet<DriverId>,
-}
 
 impl World {
     /// A worker that was asked to go gets nothing new, in no later term either. What a master decides that has lost the
@@ -53,65 +35,27 @@ impl World {
     pub(crate) fn observe_changes(&mut self, changes: &[Change]) {
         for change in changes {
             if let Change::RemoveWorker(id) = change {
-                self.ledger.given_up.insert(id.clone());
+                self.observer.given_up.insert(id.clone());
             }
         }
     }
 
-    /// I6: nobody is told to end what runs, unless somebody wanted that, its owner has ended, or its worker had been
-    /// given up. A change of leader is no reason.
     pub(crate) fn observe_command(&self, host: usize, term: &Term, command: &WorkerCommand) {
-        let known = &self.hosts[host];
-        for (_, work) in known.programs().filter(|(_, work)| is_ended_by(command, work)) {
-            let wanted = match work {
-                Work::Driver(driver, ..) => self.ledger.doomed.contains(driver),
-                Work::Executor(executor) => {
-                    self.ledger.unwanted.contains(executor) || !self.store.app_lives(&executor.app)
-                }
-            };
-            let given_up = self.ledger.given_up.contains(&known.id);
-            assert!(wanted || given_up, "I6: term {term} ends {work:?} on {} for no reason", known.id);
-        }
+        let seen = self.observer.sees_command(&self.hosts[host].id, term, command, |app| self.store.app_lives(app));
+        seen.unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
     pub(crate) fn observe_program_started(&mut self, host: usize, work: &Work) {
-        let worker = self.hosts[host].id.clone();
-        let given_up = self.ledger.given_up.contains(&worker);
-        match work {
-            Work::Driver(driver, _, on_isolation) => {
-                for (copy, elsewhere) in self.ledger.running.iter().filter(|(other, _)| other.is_of(driver)) {
-                    let unreachable = given_up || self.ledger.given_up.contains(elsewhere);
-                    let allowed = unreachable && *elsewhere != worker && *on_isolation == OnIsolation::Continue;
-                    assert!(allowed, "I3: {work:?} starts on {worker}, but {copy:?} runs on {elsewhere}");
-                }
-                let ended = self.store.driver_has_ended(driver);
-                assert!(!ended || given_up, "I7: {work:?} has ended and starts on {worker}");
-            }
-            Work::Executor(executor) => {
-                assert!(self.ledger.ran.insert(executor.clone()), "I8: {executor} starts a second time, on {worker}");
-            }
-        }
-        self.ledger.running.insert((work.clone(), worker));
+        let ended = matches!(work, Work::Driver(driver, ..) if self.store.driver_has_ended(driver));
+        let seen = self.observer.sees_start(&self.hosts[host].id, work, ended);
+        seen.unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
     pub(crate) fn observe_program_ended(&mut self, host: usize, work: &Work) {
-        let entry = (work.clone(), self.hosts[host].id.clone());
-        assert!(self.ledger.running.remove(&entry), "{entry:?} ended without running");
+        self.observer.sees_end(&self.hosts[host].id, work).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    /// I5: no leader promises what its worker does not have. And there are never two leaders of one rank.
     pub(crate) fn observe_trouble(&self, host: usize, trouble: &Trouble) {
-        let bad = match trouble {
-            Trouble::LaunchRefused { why, .. } => !why.contains("decommissioned"),
-            Trouble::Tracking(trouble) => !matches!(trouble, tracking::Trouble::OldTerm { .. }),
-            _ => false,
-        };
-        assert!(!bad, "{}: {trouble}", self.hosts[host].id);
-    }
-}
-
-impl Work {
-    fn is_of(&self, driver: &DriverId) -> bool {
-        matches!(self, Self::Driver(id, ..) if id == driver)
+        assert!(!is_broken_promise(trouble), "I5: {}: {trouble}", self.hosts[host].id);
     }
 }

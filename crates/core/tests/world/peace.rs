@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use tanist_core::agreement;
 use tanist_core::model::MasterRole;
+use tanist_core::observer::Work;
 use tanist_core::units::Memory;
 use tanist_core::worker::Event;
 
 use crate::clients::CLIENTS;
-use crate::hosts::{HOSTS, Work};
+use crate::hosts::HOSTS;
 use crate::masters::MASTERS;
 use crate::settings::SMALL;
 use crate::world::{World, millis};

@@ -48,7 +48,7 @@ impl World {
     pub(crate) fn kills_driver(&mut self, pick: usize, master: usize) {
         let known: Vec<DriverId> = self.drivers().collect();
         let Some(driver) = known.get(pick % known.len().max(1)).cloned() else { return };
-        self.ledger.doomed.insert(driver.clone());
+        self.observer.doomed.insert(driver.clone());
         let token = self.asks(master, ClientRequest::KillDriver { driver: driver.clone() });
         self.submitter.open.insert(token, Question::Kill(driver));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tanist_core::ids::{Epoch, ReplyToken, SessionId, Term};
 use tanist_core::msg::ClientRequest;
+use tanist_core::observer::Observer;
 use tanist_core::record::{Change, Recovered};
 use tanist_core::rng::Rng;
 use tanist_core::worker::RunId;
@@ -14,7 +15,6 @@ use crate::agenda::Agenda;
 use crate::clients::{CLIENTS, Client};
 use crate::hosts::{HOSTS, Host};
 use crate::keepers::AtLimit;
-use crate::ledger::Ledger;
 use crate::masters::{MASTERS, MasterProcess};
 use crate::net::{Cargo, Net, Process, Side, Who};
 use crate::outlets::Dial;
@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
     pub(crate) submitter: Submitter,
-    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
     /// Tell everything (`WORLD_TRACE=1`).
     pub(crate) trace: bool,
 }
@@ -85,7 +85,7 @@ impl World {
             hosts: (0..HOSTS).map(Host::new).collect(),
             clients: (0..CLIENTS).map(|_| Client::new()).collect(),
             submitter: Submitter::default(),
-            ledger: Ledger::default(),
+            observer: Observer::default(),
             trace: std::env::var_os("WORLD_TRACE").is_some(),
         };
         world.everybody_starts();
