@@ -55,5 +55,5 @@ mod watchers;
 pub use error::WorkerError;
 pub use handle::WorkerHandle;
 pub use launch::PROGRAM_VARIABLES;
-pub use options::{Behaviour, Naming, Offer, WorkerOptions};
+pub use options::{Naming, Offer, WorkerOptions};
 pub use service::{Exit, Listeners, run};

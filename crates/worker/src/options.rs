@@ -3,7 +3,6 @@
 use std::env;
 use std::path::{self, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tanist_core::address::is_host;
 use tanist_core::ids::{IdPattern, Incarnation, InvalidId, PatternArg, WorkerId, time_stamp};
@@ -11,7 +10,7 @@ use tanist_core::model::Addresses;
 use tanist_core::time::Wall;
 use tanist_core::tracking::TrackingConfig;
 use tanist_core::units::{Cores, Memory};
-use tanist_core::worker::{SslSettings, WorkerConfig, WorkerIdentity};
+use tanist_core::worker::{Behaviour, WorkerConfig, WorkerIdentity};
 use tanist_spark::auth::Auth;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -86,45 +85,6 @@ pub struct Offer {
     pub resources: Vec<ResourceRequest>,
     /// File that says which addresses the custom resources have (RS-01).
     pub resources_file: Option<PathBuf>,
-}
-
-/// The settings of [`WorkerConfig`] that are not found out at the start, with the same names and defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "documented at the fields of the same name of the core's WorkerConfig")]
-pub struct Behaviour {
-    pub retained_executors: usize,
-    pub retained_drivers: usize,
-    pub driver_terminate_timeout: Duration,
-    pub executor_terminate_timeout: Duration,
-    pub supervise_backoff_cap: Duration,
-    pub supervise_reset_after: Duration,
-    pub cleanup_enabled: bool,
-    pub cleanup_interval: Duration,
-    pub cleanup_ttl: Duration,
-    pub disk_floor: Memory,
-    pub decommission_enabled: bool,
-    pub ssl_settings: SslSettings,
-    pub reverse_proxy_url: Option<String>,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self {
-            retained_executors: 1000,
-            retained_drivers: 1000,
-            driver_terminate_timeout: Duration::from_secs(10),
-            executor_terminate_timeout: Duration::from_secs(10),
-            supervise_backoff_cap: Duration::from_secs(60),
-            supervise_reset_after: Duration::from_secs(5),
-            cleanup_enabled: true,
-            cleanup_interval: Duration::from_mins(30),
-            cleanup_ttl: Duration::from_hours(7 * 24),
-            disk_floor: Memory::ZERO,
-            decommission_enabled: false,
-            ssl_settings: SslSettings::default(),
-            reverse_proxy_url: None,
-        }
-    }
 }
 
 impl Naming {
@@ -244,7 +204,6 @@ impl WorkerOptions {
     pub(crate) fn machine(&self, identity: WorkerIdentity, resources: Addresses) -> WorkerConfig {
         let detected_cores = || Cores(u32::try_from(detect_cores().get()).unwrap_or(u32::MAX));
         let detected_memory = || Memory::mib(detect_memory() / BYTES_PER_MIB);
-        let behaviour = self.behaviour.clone();
         WorkerConfig {
             identity,
             cores: self.offer.cores.unwrap_or_else(detected_cores),
@@ -252,19 +211,7 @@ impl WorkerOptions {
             resources,
             tracking: self.tracking.clone(),
             heard: None,
-            retained_executors: behaviour.retained_executors,
-            retained_drivers: behaviour.retained_drivers,
-            driver_terminate_timeout: behaviour.driver_terminate_timeout,
-            executor_terminate_timeout: behaviour.executor_terminate_timeout,
-            supervise_backoff_cap: behaviour.supervise_backoff_cap,
-            supervise_reset_after: behaviour.supervise_reset_after,
-            cleanup_enabled: behaviour.cleanup_enabled,
-            cleanup_interval: behaviour.cleanup_interval,
-            cleanup_ttl: behaviour.cleanup_ttl,
-            disk_floor: behaviour.disk_floor,
-            decommission_enabled: behaviour.decommission_enabled,
-            ssl_settings: behaviour.ssl_settings,
-            reverse_proxy_url: behaviour.reverse_proxy_url,
+            behaviour: self.behaviour.clone(),
         }
     }
 }

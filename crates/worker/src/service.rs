@@ -107,7 +107,7 @@ pub async fn run(
         timers: Timers::default(),
         board: board.clone(),
     };
-    let _disk = (config.disk_floor > Memory::ZERO)
+    let _disk = (config.behaviour.disk_floor > Memory::ZERO)
         .then(|| AbortOnDropHandle::new(tokio::spawn(disk::watch(place.work.root().to_owned(), handle.clone()))));
     let door = Door { auth: options.auth.clone(), tls: options.tls.clone().map(TlsAcceptor::from) };
     let mut serving = AbortOnDropHandle::new(tokio::spawn(endpoint::serve(listener, handle.clone(), logs, door)));

@@ -15,8 +15,8 @@ impl Worker {
         self.check_runs(&mut broken);
         self.check_single_copies(&mut broken);
         for list in [
-            (self.ended_drivers.len() > self.config.retained_drivers, "ended drivers"),
-            (self.ended_executors.len() > self.config.retained_executors, "ended executors"),
+            (self.ended_drivers.len() > self.config.behaviour.retained_drivers, "ended drivers"),
+            (self.ended_executors.len() > self.config.behaviour.retained_executors, "ended executors"),
         ] {
             if list.0 {
                 broken.push(format!("more {} are listed than may be kept", list.1));

@@ -51,6 +51,28 @@ pub struct WorkerConfig {
     /// The highest term that an earlier process of this worker has saved, with its cluster
     /// ([`super::Effect::SaveTerm`]).
     pub heard: Option<(Term, ClusterId)>,
+    /// How it behaves.
+    pub behaviour: Behaviour,
+}
+
+impl WorkerConfig {
+    /// The defaults for a worker that offers this much and knows no master yet.
+    pub fn new(identity: WorkerIdentity, cores: Cores, memory: Memory) -> Self {
+        Self {
+            identity,
+            cores,
+            memory,
+            resources: Addresses::default(),
+            tracking: TrackingConfig::default(),
+            heard: None,
+            behaviour: Behaviour::default(),
+        }
+    }
+}
+
+/// Limits, waits and habits of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behaviour {
     /// Ended executors listed (`spark.worker.ui.retainedExecutors`, WL-09).
     pub retained_executors: usize,
     /// Ended drivers listed (`spark.worker.ui.retainedDrivers`, WL-09).
@@ -79,16 +101,9 @@ pub struct WorkerConfig {
     pub reverse_proxy_url: Option<String>,
 }
 
-impl WorkerConfig {
-    /// The defaults for a worker that offers this much and knows no master yet.
-    pub fn new(identity: WorkerIdentity, cores: Cores, memory: Memory) -> Self {
+impl Default for Behaviour {
+    fn default() -> Self {
         Self {
-            identity,
-            cores,
-            memory,
-            resources: Addresses::default(),
-            tracking: TrackingConfig::default(),
-            heard: None,
             retained_executors: 1000,
             retained_drivers: 1000,
             driver_terminate_timeout: Duration::from_secs(10),

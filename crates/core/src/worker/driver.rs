@@ -157,7 +157,7 @@ impl Worker {
             ctx.warn(Trouble::Ignored { what: format!("driver {driver}, attempt {attempt}"), why: "it is not here" });
         }
         for key in keys {
-            self.end_driver(&key, Cause::Request, ctx.now.mono + self.config.driver_terminate_timeout, ctx);
+            self.end_driver(&key, Cause::Request, ctx.now.mono + self.config.behaviour.driver_terminate_timeout, ctx);
         }
     }
 
@@ -174,7 +174,12 @@ impl Worker {
     fn supersede(&mut self, key: &DriverKey, ctx: &mut Ctx<'_>) {
         let earlier: Vec<DriverKey> = self.attempts(&key.0).cloned().collect();
         for earlier in earlier {
-            self.end_driver(&earlier, Cause::Superseded, ctx.now.mono + self.config.driver_terminate_timeout, ctx);
+            self.end_driver(
+                &earlier,
+                Cause::Superseded,
+                ctx.now.mono + self.config.behaviour.driver_terminate_timeout,
+                ctx,
+            );
         }
     }
 
@@ -282,7 +287,8 @@ impl Worker {
     }
 
     pub(super) fn driver_exited(&mut self, key: &DriverKey, code: i32, ctx: &mut Ctx<'_>) {
-        let (cap, reset_after) = (self.config.supervise_backoff_cap, self.config.supervise_reset_after);
+        let (cap, reset_after) =
+            (self.config.behaviour.supervise_backoff_cap, self.config.behaviour.supervise_reset_after);
         let Some(known) = self.drivers.get_mut(key) else { return };
         let Phase::Running { since, .. } = known.process.phase else { return };
         match known.exited(code, ctx.now.mono - since, cap, reset_after) {

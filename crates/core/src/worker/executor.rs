@@ -115,7 +115,12 @@ impl Worker {
         if !self.executors.contains_key(executor) {
             ctx.warn(Trouble::Ignored { what: format!("executor {executor}"), why: "it is not here" });
         }
-        self.end_executor(executor, Cause::Request, ctx.now.mono + self.config.executor_terminate_timeout, ctx);
+        self.end_executor(
+            executor,
+            Cause::Request,
+            ctx.now.mono + self.config.behaviour.executor_terminate_timeout,
+            ctx,
+        );
     }
 
     pub(super) fn end_executor(&mut self, executor: &ExecutorRef, cause: Cause, kill_at: Mono, ctx: &mut Ctx<'_>) {

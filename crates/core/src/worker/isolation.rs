@@ -126,7 +126,7 @@ impl Worker {
     /// Works out the limit anew after a word of the leader, and passes it on.
     pub(super) fn renew_limit(&mut self, ctx: &mut Ctx<'_>) {
         let (Some(timeout), Some(proven)) = (self.worker_timeout, self.tracker.proven_at()) else { return };
-        let Deadlines { start, kill } = deadlines(timeout, self.config.driver_terminate_timeout);
+        let Deadlines { start, kill } = deadlines(timeout, self.config.behaviour.driver_terminate_timeout);
         let limit = Limit { terminate_at: proven + start, kill_at: proven + kill };
         if self.limit.replace(limit) != Some(limit) {
             let live = self.drivers.values().filter(|known| known.asks_to_isolate() && known.process.is_live());

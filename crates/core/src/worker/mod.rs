@@ -37,7 +37,7 @@ mod tests;
 mod view;
 
 pub use cleanup::{DirKind, DirListed, DirRef, expired};
-pub use config::{SslSettings, WorkerConfig, WorkerIdentity};
+pub use config::{Behaviour, SslSettings, WorkerConfig, WorkerIdentity};
 pub use effect::{Effect, Launch, Limit, Trouble, What};
 pub use event::{Event, Ready, RunId, Timer};
 pub use isolation::{SIGKILL_HELPS_WITHIN, isolation_margin};
@@ -122,8 +122,8 @@ impl Worker {
             executors: BTreeMap::new(),
             runs: BTreeMap::new(),
             last_run: RunId(0),
-            ended_drivers: Finished::new(config.retained_drivers),
-            ended_executors: Finished::new(config.retained_executors),
+            ended_drivers: Finished::new(config.behaviour.retained_drivers),
+            ended_executors: Finished::new(config.behaviour.retained_executors),
             ended_apps: BTreeSet::new(),
             scratch_of: BTreeSet::new(),
             outbox: Outbox::new(),
@@ -254,7 +254,7 @@ impl Worker {
     fn clean_up(&mut self, listing: Vec<DirListed>, ctx: &mut Ctx<'_>) {
         let drivers = self.drivers.keys().map(|(driver, _)| driver.to_string());
         let apps = self.executors.keys().map(|executor| executor.app.to_string());
-        let doomed = expired(listing, &drivers.chain(apps).collect(), self.config.cleanup_ttl, ctx.now.wall);
+        let doomed = expired(listing, &drivers.chain(apps).collect(), self.config.behaviour.cleanup_ttl, ctx.now.wall);
         for scratch in doomed.iter().filter(|dir| dir.kind == DirKind::Scratch) {
             self.scratch_of.retain(|app| app.as_str() != scratch.id);
         }
@@ -265,9 +265,9 @@ impl Worker {
 
     /// DIR-02; first one interval after the first registration (WR-07).
     fn watch_cleanup(&mut self, ctx: &mut Ctx<'_>) {
-        if self.config.cleanup_enabled && !self.cleanup_armed {
+        if self.config.behaviour.cleanup_enabled && !self.cleanup_armed {
             self.cleanup_armed = true;
-            let at = ctx.now.mono + self.config.cleanup_interval;
+            let at = ctx.now.mono + self.config.behaviour.cleanup_interval;
             ctx.effects.push(Effect::Arm { timer: Timer::Cleanup, at });
         }
     }
@@ -292,11 +292,12 @@ impl std::fmt::Display for Target {
 fn surroundings(config: &WorkerConfig) -> Surroundings {
     let WorkerIdentity { id, host, port, ui_url, .. } = &config.identity;
     let direct = Some(ui_url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
-    let proxied = config.reverse_proxy_url.as_ref().map(|url| format!("{}/proxy/{id}", url.trim_end_matches('/')));
+    let proxied =
+        config.behaviour.reverse_proxy_url.as_ref().map(|url| format!("{}/proxy/{id}", url.trim_end_matches('/')));
     Surroundings {
         worker_url: format!("spark://Worker@{}", host_port(host, *port)),
         host: bracketed(host),
         log_pages: proxied.or(direct),
-        ssl_settings: config.ssl_settings.clone(),
+        ssl_settings: config.behaviour.ssl_settings.clone(),
     }
 }

@@ -208,7 +208,7 @@ impl Worker {
 
     /// True if this is new.
     fn decommission(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        if !self.config.decommission_enabled {
+        if !self.config.behaviour.decommission_enabled {
             ctx.warn(Trouble::DecommissionDisabled);
             return false;
         }
@@ -222,12 +222,12 @@ impl Worker {
 
     /// Free disk space was measured; what runs goes on either way.
     pub(super) fn disk_measured(&mut self, free: Memory, ctx: &mut Ctx<'_>) {
-        let low = free < self.config.disk_floor;
+        let low = free < self.config.behaviour.disk_floor;
         if low == self.disk_low {
             return;
         }
         self.disk_low = low;
-        ctx.warn(Trouble::Disk { free, floor: self.config.disk_floor, accepts: !low });
+        ctx.warn(Trouble::Disk { free, floor: self.config.behaviour.disk_floor, accepts: !low });
         self.heartbeat_now(ctx);
     }
 

@@ -25,8 +25,8 @@ impl Worker {
         if self.stopping.is_none() {
             self.stopping = Some(Stopping { code, why, exited: false });
             self.heartbeat_now(ctx);
-            driver_kill = driver_kill + self.config.driver_terminate_timeout;
-            executor_kill = executor_kill + self.config.executor_terminate_timeout;
+            driver_kill = driver_kill + self.config.behaviour.driver_terminate_timeout;
+            executor_kill = executor_kill + self.config.behaviour.executor_terminate_timeout;
             let at = driver_kill.max(executor_kill) + KILL_SETTLES;
             ctx.effects.push(Effect::Arm { timer: Timer::StopDeadline, at });
         }

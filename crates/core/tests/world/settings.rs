@@ -9,7 +9,7 @@ use tanist_core::master::MasterConfig;
 use tanist_core::model::{ApplicationDescription, Command, Program, ResourceProfile};
 use tanist_core::tracking::TrackingConfig;
 use tanist_core::units::{Cores, Memory};
-use tanist_core::worker::{WorkerConfig, WorkerIdentity};
+use tanist_core::worker::{Behaviour, WorkerConfig, WorkerIdentity};
 
 use crate::masters::MASTERS;
 use crate::net::Who;
@@ -56,7 +56,8 @@ pub(crate) fn worker(
 ) -> WorkerConfig {
     let identity = WorkerIdentity { id, incarnation, host: host_name(host), port: 7078, ui_url: String::new() };
     let plain = WorkerConfig::new(identity, Cores(CORES), MEMORY);
-    WorkerConfig { tracking: tracking(), heard, decommission_enabled: true, ..plain }
+    let behaviour = Behaviour { decommission_enabled: true, ..Behaviour::default() };
+    WorkerConfig { tracking: tracking(), heard, behaviour, ..plain }
 }
 
 /// The first application takes executors of one core, the second takes whole workers.

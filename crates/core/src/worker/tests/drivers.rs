@@ -57,7 +57,7 @@ fn drn_06_the_waits_are_capped() {
     let (_, waits, outcome) = history(&mut bench, true, &[(1, 0); 9]);
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     assert_eq!(outcome, None, "for ever");
-    let mut bench = Bench::registered(WorkerConfig { supervise_backoff_cap: Duration::from_secs(3), ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.supervise_backoff_cap = Duration::from_secs(3)));
     assert_eq!(history(&mut bench, true, &[(1, 0); 4]).1, [1, 2, 3, 3]);
 }
 
@@ -247,7 +247,7 @@ fn a_launch_that_does_not_fit_is_answered() {
 
 #[test]
 fn wl_06_a_decommissioned_worker_still_takes_a_driver_that_was_on_its_way() {
-    let mut bench = Bench::registered(WorkerConfig { decommission_enabled: true, ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.decommission_enabled = true));
     bench.event(Event::Decommission);
     assert!(bench.launch_driver(1, driver(false)).iter().any(|effect| matches!(effect, Effect::Prepare { .. })));
 }

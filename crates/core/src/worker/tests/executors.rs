@@ -106,7 +106,7 @@ fn launches_are_idempotent_by_id() {
 
 #[test]
 fn a_launch_that_cannot_be_taken_is_answered() {
-    let mut bench = Bench::registered(WorkerConfig { decommission_enabled: true, ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.decommission_enabled = true));
     let states = executor_states(bench.launch_executor(0, 9));
     assert_eq!(states[0].0, ExecutorState::Failed);
     assert!(states[0].1.as_ref().unwrap().contains("cores = 9"));
@@ -157,7 +157,7 @@ fn dir_03_every_master_hears_who_has_scratch_here() {
 
 #[test]
 fn wl_09_t_wk_03_ended_executors_are_listed_as_configured() {
-    let mut bench = Bench::registered(WorkerConfig { retained_executors: 2, ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.retained_executors = 2));
     for id in 0..5 {
         let run = bench.run_executor(id, 1);
         bench.event(Event::Exited { run, code: 0 });

@@ -87,7 +87,8 @@ fn one_that_waits_for_its_restart_is_not_started_again() {
 
 #[test]
 fn a_kill_that_was_asked_for_stays_one_and_is_not_later() {
-    let mut bench = Bench::registered(WorkerConfig { driver_terminate_timeout: Duration::from_mins(10), ..config() });
+    let mut bench =
+        Bench::registered(behaving(|behaviour| behaviour.driver_terminate_timeout = Duration::from_mins(10)));
     bench.say(MasterToWorker::HeartbeatSeen);
     let run = bench.run_driver(1, fragile());
     bench.command(WorkerCommand::KillDriver { driver: driver_id(), attempt: Attempt(1) });

@@ -50,6 +50,12 @@ pub(super) fn config() -> WorkerConfig {
     config
 }
 
+pub(super) fn behaving(change: impl FnOnce(&mut Behaviour)) -> WorkerConfig {
+    let mut config = config();
+    change(&mut config.behaviour);
+    config
+}
+
 pub(super) struct Bench {
     pub(super) worker: Worker,
     pub(super) now: u64,
@@ -300,7 +306,7 @@ fn dir_02_old_directories_go_and_those_of_what_runs_stay() {
 
 #[test]
 fn dir_02_can_be_switched_off() {
-    let mut bench = Bench::registered(WorkerConfig { cleanup_enabled: false, ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.cleanup_enabled = false));
     assert!(!bench.pass_with(Duration::from_hours(2), true).contains(&Effect::ListDirs));
 }
 
@@ -331,7 +337,7 @@ fn environment_of_substitution_names_the_log_pages() {
     let sixth = Bench::new(sixth).worker.surroundings;
     assert_eq!((sixth.worker_url.as_str(), sixth.host.as_str()), ("spark://Worker@[fd00::5]:4000", "[fd00::5]"));
     let mut proxied = config();
-    proxied.reverse_proxy_url = Some("https://proxy/".to_owned());
+    proxied.behaviour.reverse_proxy_url = Some("https://proxy/".to_owned());
     let proxied = Bench::new(proxied).worker.surroundings;
     assert_eq!(proxied.log_pages.as_deref(), Some("https://proxy/proxy/worker-1"), "ERN-04");
 }

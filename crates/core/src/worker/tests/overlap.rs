@@ -57,7 +57,7 @@ const ZERO: Mono = Mono(1000);
 /// When the program is killed at the latest: by its worker, or by its keeper.
 fn killed_at(times: &Times) -> Mono {
     let mut config = config();
-    config.driver_terminate_timeout = times.terminate_timeout;
+    config.behaviour.driver_terminate_timeout = times.terminate_timeout;
     let mut bench = Bench::new(config);
     bench.timeout = times.worker_timeout;
     bench.event(Event::Start);

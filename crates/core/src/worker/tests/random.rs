@@ -192,10 +192,10 @@ proptest! {
     #[test]
     fn random_histories_keep_every_invariant(history in prop::collection::vec(happening(), 1..250)) {
         let mut config = config();
-        config.decommission_enabled = true;
-        config.disk_floor = Memory::mib(100);
-        config.retained_drivers = 3;
-        config.retained_executors = 3;
+        config.behaviour.decommission_enabled = true;
+        config.behaviour.disk_floor = Memory::mib(100);
+        config.behaviour.retained_drivers = 3;
+        config.behaviour.retained_executors = 3;
         let mut bench = Bench::new(config);
         bench.event(Event::Start);
         let mut shell = Shell::default();

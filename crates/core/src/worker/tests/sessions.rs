@@ -156,7 +156,7 @@ fn hb_01_heartbeats_go_out_at_the_masters_pace() {
 
 #[test]
 fn the_disk_floor_stops_new_work_and_nothing_else() {
-    let mut bench = Bench::registered(WorkerConfig { disk_floor: Memory::mib(100), ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.disk_floor = Memory::mib(100)));
     bench.run_driver(1, driver(false));
     assert_eq!(bench.event(Event::DiskFree(Memory::mib(100))), []);
     bench.event(Event::DiskFree(Memory::mib(99)));
@@ -169,7 +169,7 @@ fn the_disk_floor_stops_new_work_and_nothing_else() {
 
 #[test]
 fn dc_02_the_operator_decommissions_and_the_master_is_told() {
-    let enabled = WorkerConfig { decommission_enabled: true, ..config() };
+    let enabled = behaving(|behaviour| behaviour.decommission_enabled = true);
     let mut bench = Bench::registered(enabled.clone());
     bench.event(Event::Decommission);
     assert_eq!(bench.said(), [WorkerToMaster::Decommissioning]);
@@ -192,7 +192,7 @@ fn dc_02_the_operator_decommissions_and_the_master_is_told() {
 
 #[test]
 fn dc_02_the_master_decommissions_and_is_not_told() {
-    let mut bench = Bench::registered(WorkerConfig { decommission_enabled: true, ..config() });
+    let mut bench = Bench::registered(behaving(|behaviour| behaviour.decommission_enabled = true));
     assert_eq!(bench.command(WorkerCommand::Decommission), []);
     assert!(bench.worker.view(Wall(0)).decommissioned);
 }
