@@ -109,11 +109,6 @@ impl EtcdCluster {
         }
     }
 
-    /// Revisions begin anew: the store was replaced.
-    pub fn forget_observed(&mut self, revision: i64) {
-        self.observed = revision;
-    }
-
     /// A request that nobody waits for, of whoever may do anything: an operator, or bad luck.
     pub fn order(&mut self, now: u64, request: impl Into<Request>) {
         self.last += 1;

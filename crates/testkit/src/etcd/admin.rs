@@ -69,12 +69,6 @@ impl Admin {
         Ok(number(&answer["deleted"]) > 0)
     }
 
-    /// Deletes everything that begins with `prefix`; says how many keys that were.
-    pub fn delete_prefix(&self, prefix: &str) -> Result<i64> {
-        let range = json!({ "key": text(prefix), "range_end": encode(&end_of(prefix)) });
-        Ok(number(&self.call("kv/deleterange", &range)?["deleted"]))
-    }
-
     /// Current revision.
     pub fn revision(&self) -> Result<i64> {
         Ok(number(&self.call("kv/range", &json!({ "key": text("\0"), "limit": "1" }))?["header"]["revision"]))

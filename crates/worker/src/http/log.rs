@@ -158,15 +158,19 @@ impl Piece {
 
 /// Blocks.
 fn read(dir: &Path, name: &str, offset: Option<i64>, bytes: u64) -> Result<((u64, u64, u64), String), RunnerError> {
-    let files = LogFiles::find(dir, name)?;
-    let total = files.total_len();
-    let from = match offset {
-        Some(offset) => u64::try_from(offset).unwrap_or(0).min(total),
-        None => total.saturating_sub(bytes),
+    let attempt = || {
+        let files = LogFiles::find(dir, name)?;
+        let total = files.total_len();
+        let from = match offset {
+            Some(offset) => u64::try_from(offset).unwrap_or(0).min(total),
+            None => total.saturating_sub(bytes),
+        };
+        let data = files.read(from, bytes)?;
+        let to = from + u64::try_from(data.len()).unwrap_or(0);
+        Ok(((from, to, total), String::from_utf8_lossy(&data).into_owned()))
     };
-    let data = files.read(from, bytes)?;
-    let to = from + u64::try_from(data.len()).unwrap_or(0);
-    Ok(((from, to, total), String::from_utf8_lossy(&data).into_owned()))
+    // A part may have been rolled away since it was found.
+    attempt().or_else(|_: RunnerError| attempt())
 }
 
 /// What was asked for may be repeated, but not act on whoever reads it.

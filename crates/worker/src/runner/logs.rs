@@ -235,18 +235,6 @@ impl LogFiles {
     }
 }
 
-/// Finds and reads in one go; see [`LogFiles::read`]. Returns the bytes and the whole log's length at that moment.
-///
-/// # Errors
-/// When a part cannot be read, twice in a row: once may be a part being rolled away.
-pub fn read_range(dir: &Path, name: &str, offset: u64, len: u64) -> Result<(Vec<u8>, u64), RunnerError> {
-    let attempt = || {
-        let files = LogFiles::find(dir, name)?;
-        Ok((files.read(offset, len)?, files.total_len()))
-    };
-    attempt().or_else(|_: RunnerError| attempt())
-}
-
 /// The rolled parts of the log at `current`, oldest first.
 pub(super) fn rolled_files(current: &Path) -> io::Result<Vec<PathBuf>> {
     let (Some(dir), Some(name)) = (current.parent(), current.file_name().and_then(OsStr::to_str)) else {

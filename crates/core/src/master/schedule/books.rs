@@ -63,12 +63,6 @@ impl Books {
         wanted.iter().map(times).min().unwrap_or(u32::MAX)
     }
 
-    /// Whether one of these would fit on the worker if nothing else ran on it.
-    pub(super) fn offers(&self, cores: Cores, memory: Memory, resources: &Amounts) -> bool {
-        let offered = || self.resources.as_ref().is_some_and(|books| books.offered.covers(resources));
-        self.cores >= cores && self.memory >= memory && (resources.is_empty() || offered())
-    }
-
     /// Books what was checked to be free, choosing addresses in order (RS-02).
     pub(super) fn take(&mut self, cores: Cores, memory: Memory, wanted: &Amounts) -> Booking {
         self.booked_cores += u64::from(cores.0);

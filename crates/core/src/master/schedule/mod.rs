@@ -66,7 +66,7 @@ pub use demand::{AppDemand, DriverNeed, Free, Placement, ProfileNeed};
 pub use options::{SchedulerOptions, WorkerSelection};
 
 use crate::ids::{AppId, DriverId, ProfileId, WorkerId};
-use crate::model::{Addresses, Amounts, Booking};
+use crate::model::{Addresses, Booking};
 use crate::rng::Rng;
 use crate::units::{Cores, Memory};
 use apps::Apps;
@@ -127,12 +127,6 @@ impl Scheduler {
     /// What is free on a worker, paused or not; none if it is not known.
     pub fn free(&self, id: &WorkerId) -> Option<Free> {
         self.workers.free(id)
-    }
-
-    /// Whether some worker could take this if nothing else ran on it. If not, it waits for a larger worker (SC-05,
-    /// SC-17). Looks at all workers: for people, not for every event.
-    pub fn fits_an_idle_worker(&self, cores: Cores, memory: Memory, resources: &Amounts) -> bool {
-        self.workers.any_offers(cores, memory, resources)
     }
 
     /// A driver waits, behind those that wait already. One that is waiting keeps its place and its need.

@@ -185,12 +185,6 @@ impl Workers {
         self.get(*self.by_id.get(id)?).map(|worker| worker.books.free())
     }
 
-    /// Whether some worker that is not paused could take this if it were idle.
-    pub(super) fn any_offers(&self, cores: Cores, memory: Memory, resources: &Amounts) -> bool {
-        let offers = |worker: &Worker| !worker.paused && worker.books.offers(cores, memory, resources);
-        self.slots.iter().flatten().any(offers)
-    }
-
     /// How many places there are, empty ones included.
     pub(super) fn places(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)

@@ -349,21 +349,6 @@ fn paused_workers_and_applications_get_nothing_until_they_are_back() {
 }
 
 #[test]
-fn sc_05_17_what_needs_more_than_any_worker_has_can_be_told() {
-    let mut scheduler: Scheduler = three_workers(SchedulerOptions::default());
-    let fits = |scheduler: &Scheduler, cores, memory, gpus| {
-        scheduler.fits_an_idle_worker(Cores(cores), Memory::mib(memory), &wanted_gpus(gpus))
-    };
-    scheduler.book(&worker(1), &Booking { cores: Cores(10), ..Booking::default() });
-    assert!(fits(&scheduler, 10, 512, 0));
-    assert!(!fits(&scheduler, 11, 512, 0));
-    assert!(!fits(&scheduler, 10, 513, 0));
-    assert!(!fits(&scheduler, 1, 1, 1));
-    scheduler.worker_up(&worker(4), Cores(1), Memory::mib(1), &gpus(1));
-    assert!(fits(&scheduler, 1, 1, 1));
-}
-
-#[test]
 fn adopted_executors_count_for_cores_and_target() {
     fn case<M: Machine>() {
         let mut machine: M = three_workers(SchedulerOptions::default());
