@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tanist_core::rng::Rng;
+use tanist_core::time::millis;
 
 use super::{Cluster, Crowd, Fault, Scenario, Step, Way, When, Who, Work};
 
@@ -65,10 +66,6 @@ pub(crate) fn draw(seed: Seed, length: Duration) -> Scenario {
         at += dice.millis(millis(LEAST_PAUSE), millis(LONGEST_PAUSE));
     }
     Scenario { about: format!("Random faults, drawn from seed {seed}"), cluster, work: Work::default(), steps }
-}
-
-fn millis(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Random choices.

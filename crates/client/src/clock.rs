@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use tanist_core::time::{Mono, Now, Wall};
+use tanist_core::time::{Mono, Now, Wall, millis};
 
 /// Both clocks as they stand.
 pub(crate) fn now() -> Now {
@@ -18,8 +18,4 @@ pub(crate) fn mono() -> Mono {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = Duration::from_secs(u64::try_from(now.tv_sec).unwrap_or(0));
     Mono(millis(seconds + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or(0))))
-}
-
-fn millis(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }

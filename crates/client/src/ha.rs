@@ -12,6 +12,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use tanist_core::ids::MasterId;
+use tanist_core::time::millis;
 use tanist_proto::limits::MAX_MESSAGE_BYTES;
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
@@ -83,7 +84,7 @@ impl HaClient {
     /// [`ClientError::Declined`] where nobody would look at a pause; otherwise as for any request that alters something.
     pub async fn pause(&self, by: &str, why: &str, length: Duration) -> Result<v1::FailoverPause, ClientError> {
         let call = CallName::PauseFailover;
-        let for_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let for_ms = millis(length);
         let request = v1::PauseFailoverRequest { by: by.to_owned(), why: why.to_owned(), for_ms };
         let ask = async |mut client: HaServiceClient<Channel>| {
             within(ANSWER_DEADLINE, client.pause_failover(request.clone())).await

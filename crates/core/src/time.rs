@@ -11,7 +11,7 @@ pub struct Mono(pub u64);
 impl Add<Duration> for Mono {
     type Output = Mono;
     fn add(self, length: Duration) -> Mono {
-        Mono(self.0.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+        Mono(self.0.saturating_add(millis(length)))
     }
 }
 
@@ -29,8 +29,13 @@ pub struct Wall(pub u64);
 impl Add<Duration> for Wall {
     type Output = Wall;
     fn add(self, length: Duration) -> Wall {
-        Wall(self.0.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+        Wall(self.0.saturating_add(millis(length)))
     }
+}
+
+/// Whole milliseconds; the largest number stands for all longer times.
+pub fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What both clocks say as an event is handled.
@@ -109,5 +114,6 @@ mod tests {
     fn differences_never_go_below_zero() {
         assert_eq!(Mono(5) - Mono(9), Duration::ZERO);
         assert_eq!(Mono(5) + Duration::MAX, Mono(u64::MAX));
+        assert_eq!((millis(Duration::from_micros(1_999)), millis(Duration::MAX)), (1, u64::MAX));
     }
 }

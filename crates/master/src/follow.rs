@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use tanist_core::ids::MasterId;
-use tanist_core::time::Mono;
+use tanist_core::time::{Mono, millis};
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
 use tanist_store::{ElectionError, LeaderElection, LeaderRecord, clock};
@@ -193,11 +193,11 @@ impl Follower {
         let (leader, term) = (&followed.leader.master, followed.leader.term());
         let evidence = &gone.what;
         if !std::mem::replace(&mut followed.told, true) {
-            let since_end_ms = milliseconds(clock::mono() - gone.stream_ended);
+            let since_end_ms = millis(clock::mono() - gone.stream_ended);
             tracing::warn!(%leader, %term, evidence, since_end_ms, "leader suspected");
         }
         let deposed = timeout(DEPOSE_DEADLINE, self.election.depose(&self.me, &term, evidence)).await;
-        let since_end_ms = milliseconds(clock::mono() - gone.stream_ended);
+        let since_end_ms = millis(clock::mono() - gone.stream_ended);
         match deposed {
             Ok(Ok(())) => {
                 self.board.counts.depositions.one();
@@ -226,8 +226,4 @@ async fn other_than(observed: &mut watch::Receiver<Option<LeaderRecord>>, leader
     if observed.wait_for(|found| found.as_ref() != leader).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

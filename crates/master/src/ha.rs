@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tanist_core::ids::{AppId, MasterId, Term, WorkerId};
 use tanist_core::master::MasterView;
 use tanist_core::model::{ApplicationState, LeaderInfo, MasterRole, WorkerState};
-use tanist_core::time::Wall;
+use tanist_core::time::{Wall, millis};
 use tanist_proto::v1;
 use tanist_proto::v1::ha_service_client::HaServiceClient;
 use tanist_store::election::HistoryEntry;
@@ -192,7 +192,7 @@ impl MasterHandle {
         let begun = match doing {
             Doing::Recovers if workers || apps => return Some(since + config.recovery_timeout),
             // It leads although somebody is missing because its recovery was over by time-out.
-            Doing::Leads => Wall(since.0.saturating_sub(milliseconds(config.recovery_timeout))),
+            Doing::Leads => Wall(since.0.saturating_sub(millis(config.recovery_timeout))),
             _ => return None,
         };
         let workers = workers.then_some(begun + config.worker_timeout);
@@ -252,8 +252,4 @@ fn missing(view: &MasterView) -> (Vec<WorkerId>, Vec<AppId>) {
         workers.map(|worker| worker.id.clone()).take(MOST_MISSING).collect(),
         apps.map(|app| app.id.clone()).take(MOST_MISSING).collect(),
     )
-}
-
-fn milliseconds(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }

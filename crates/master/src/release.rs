@@ -8,7 +8,7 @@ use tanist_core::ids::{ReplyToken, SessionId};
 use tanist_core::master::{Effect, Peer, Recalled};
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::{ClientReply, MasterToApp, MasterToWorker, WorkerCommand};
-use tanist_core::time::Mono;
+use tanist_core::time::{Mono, millis};
 use tanist_store::{Standing, clock, failpoint};
 
 use crate::board::Board;
@@ -57,7 +57,7 @@ impl InOffice {
         let MasterToWorker::Command(command) = message else { return };
         if !self.decided && is_launch(&command.body) {
             self.decided = true;
-            let since_election_ms = u64::try_from((clock::mono() - self.won_at).as_millis()).unwrap_or(u64::MAX);
+            let since_election_ms = millis(clock::mono() - self.won_at);
             tracing::info!(epoch = %self.leader.term.epoch, since_election_ms, "first decision of the term");
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use tanist_core::ids::AppId;
-use tanist_core::time::Wall;
 use tanist_core::worker::{DirKind, DirListed, DirRef, Event, What};
 
+use crate::event_loop::wall_at;
 use crate::handle::WorkerHandle;
 use crate::place::Place;
 use crate::runner::workdir::{Owned, OwnedKind, delete_owned, list_owned};
@@ -150,12 +150,7 @@ fn listed(dir: Owned) -> Option<DirListed> {
         OwnedKind::Executor => return None,
     };
     let path = dir.path.to_str()?.to_owned();
-    Some(DirListed { dir: DirRef { path, kind, id: dir.id }, newest: wall(dir.newest) })
-}
-
-fn wall(time: SystemTime) -> Wall {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Some(DirListed { dir: DirRef { path, kind, id: dir.id }, newest: wall_at(dir.newest) })
 }
 
 fn delete_all(place: &Place, dirs: &[DirRef]) {

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use tanist_core::ids::{ClusterId, Term};
-use tanist_core::time::{Mono, Now, Wall};
+use tanist_core::time::{Mono, Now, Wall, millis};
 use tanist_core::tracking;
 use tanist_core::worker::{Effect, Event, Worker};
 
@@ -227,6 +227,10 @@ pub(crate) fn mono() -> Mono {
 
 /// The clock for people.
 pub(crate) fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    wall_at(SystemTime::now())
+}
+
+/// A time before 1970 is shown as 1970.
+pub(crate) fn wall_at(time: SystemTime) -> Wall {
+    Wall(millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }

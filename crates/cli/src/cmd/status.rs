@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tanist_client::ClientError;
 use tanist_core::ids::DriverId;
+use tanist_core::time::millis;
 use tanist_proto::convert::status::DriverReport;
 
 use super::Context;
@@ -44,7 +45,7 @@ pub(super) fn driver_id(text: &str) -> Result<DriverId, Failure> {
 async fn driver(client: &Client, id: &DriverId) -> Result<ExitCode, Failure> {
     let DriverReport { status, age, degraded } = client.cluster.status(id).await?;
     let status = status.ok_or_else(|| ClientError::UnknownDriver { driver: id.clone() })?;
-    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let age_ms = millis(age);
     client.output.item(&Shown { status: status.into(), age_ms, degraded }, driver_text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use tanist_core::ids::ProfileId;
 use tanist_core::model::{Amounts, ApplicationDescription, Command, Program, ResourceProfile};
+use tanist_core::time::millis;
 use tanist_core::units::{Cores, Memory};
 
 use crate::application::{Application, ApplicationOptions};
@@ -239,7 +240,7 @@ async fn phase(
     progress: &mut Progress<'_>,
     slices: std::ops::Range<u32>,
 ) -> Result<u64, ClientError> {
-    let at_least_ms = u64::try_from(options.task_time.as_millis()).unwrap_or(u64::MAX);
+    let at_least_ms = millis(options.task_time);
     let tasks: Result<Vec<Task>, String> = slices
         .map(|number| {
             let payload = Slice { number, samples: options.samples, at_least_ms }.encode()?;

@@ -8,7 +8,7 @@ use crate::ids::{AppId, DriverId, ExecutorRef, WorkerId};
 use crate::model::ApplicationState;
 use crate::msg::AppNotice;
 use crate::record::Change;
-use crate::time::Mono;
+use crate::time::{Mono, millis};
 
 /// The span over which losses by silence are counted.
 const LOSS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
@@ -146,7 +146,7 @@ impl Leader {
     pub(super) fn housekeeping(&mut self, ctx: &mut Ctx<'_>) {
         let listed_for = ctx.config.worker_timeout * (ctx.config.dead_worker_persistence + 1);
         self.dead_workers.retain(|dead| dead.last_heard + listed_for > ctx.now.mono);
-        let memory = u64::try_from(REQUEST_MEMORY.as_millis()).unwrap_or(u64::MAX);
+        let memory = millis(REQUEST_MEMORY);
         let old: Vec<_> = self
             .requests
             .iter()

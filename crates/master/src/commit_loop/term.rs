@@ -6,7 +6,7 @@ use tanist_core::master::Event;
 use tanist_core::model::LeaderInfo;
 use tanist_core::msg::ClientReply;
 use tanist_core::record::Recovered;
-use tanist_core::time::Mono;
+use tanist_core::time::{Mono, millis};
 use tanist_store::{CommitError, ElectionError, Key, Loss, Name, StoreError, Tenure, clock};
 
 use super::{CommitLoop, GATHERED_FOR, MANY};
@@ -194,5 +194,5 @@ impl Taken {
 
 /// Milliseconds from then to now, for the log.
 pub(super) fn since_ms(then: Mono) -> u64 {
-    u64::try_from((clock::mono() - then).as_millis()).unwrap_or(u64::MAX)
+    millis(clock::mono() - then)
 }

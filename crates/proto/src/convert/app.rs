@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tanist_core::ids::{CommandId, ExecutorId, ProfileId};
 use tanist_core::msg::{AppNotice, AppToMaster, Fenced, MasterToApp, RegisterApplication, RegisteredApplication};
+use tanist_core::time::millis;
 use tanist_core::units::{Cores, Memory};
 
 use super::DecodeError;
 use super::descriptions::{bounded, from_targets, to_profiles, to_targets};
 use super::fields::{
-    at_most, choice, cut, id, inside, millis, name, optional, optional_cut, optional_id, optional_name, optional_prose,
+    at_most, choice, cut, id, inside, name, optional, optional_cut, optional_id, optional_name, optional_prose,
     present, prose, required,
 };
 use crate::limits::MAX_APP_EXECUTORS;

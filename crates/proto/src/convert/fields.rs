@@ -1,7 +1,6 @@
 //! One field at a time: the small readers and writers that all conversions are made of.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use tanist_core::ids::{InvalidId, MAX_ID_BYTES};
 
@@ -112,11 +111,6 @@ pub(super) fn cut(text: &str) -> String {
 /// The same for a text that may be absent.
 pub(super) fn optional_cut(text: Option<&String>) -> Option<String> {
     text.map(|text| cut(text))
-}
-
-/// Whole milliseconds; the largest number stands for all longer times.
-pub(super) fn millis(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A count for show; the largest number stands for all larger ones.

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tanist_core::master::{AppView, DriverView, ExecutorView, MasterView, WorkerView};
 use tanist_core::model::{ApplicationState, DriverState, ExecutorState, LeaderInfo, MasterRole, WorkerState};
+use tanist_core::time::millis;
 use tanist_core::units::{Cores, Memory};
 
 use super::DecodeError;
 use super::enums::Enumerated;
-use super::fields::{choice, count, millis, optional, optional_cut};
+use super::fields::{choice, count, optional, optional_cut};
 use super::resources::from_addresses;
 use crate::v1;
 

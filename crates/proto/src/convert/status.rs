@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tanist_core::ids::{Attempt, DriverId};
 use tanist_core::msg::{DriverStatus, NotLeading};
+use tanist_core::time::millis;
 
 use super::DecodeError;
-use super::fields::{choice, id, inside, millis, optional_cut, optional_id, optional_name, optional_prose, present};
+use super::fields::{choice, id, inside, optional_cut, optional_id, optional_name, optional_prose, present};
 use crate::v1;
 use crate::v1::driver_status_reply::{Answer, UnknownDriver};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tanist_core::ids::{Attempt, CommandId, Incarnation, ReportId};
 use tanist_core::model::{DriverOutcome, ExecutorDescription, WorkerKind};
 use tanist_core::msg::{Fenced, MasterToWorker, RegisterWorker, RegisteredWorker, WorkerCommand, WorkerToMaster};
+use tanist_core::time::millis;
 use tanist_core::units::{Cores, Memory};
 
 use super::descriptions::bounded;
 use super::fields::{
-    choice, cut, id, inside, millis, name, optional, optional_cut, optional_id, optional_prose, port, present, prose,
-    required,
+    choice, cut, id, inside, name, optional, optional_cut, optional_id, optional_prose, port, present, prose, required,
 };
 use super::resources::{from_addresses, to_addresses};
 use super::{DecodeError, Problem};

@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use tanist_core::time::millis;
 use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
 use tonic::codegen::http::{Response, Uri};
 
@@ -40,7 +41,7 @@ pub(super) async fn download(url: &str, to: &Path, limits: &FetchLimits) -> Resu
         ..ExponentialBackoff::default()
     };
     let notify = |error, pause: Duration| {
-        tracing::info!(error = %error, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "fetch is tried again");
+        tracing::info!(error = %error, pause_ms = millis(pause), "fetch is tried again");
     };
     retry_notify(pauses, || attempt(url, to, limits), notify).await
 }

@@ -1,9 +1,10 @@
 //! Asking the masters about the office.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::join_all;
 use tanist_client::HaClient;
+use tanist_core::time::millis;
 
 use crate::cmd::Context;
 use crate::cmd::client::{ClientFlags, client};
@@ -34,6 +35,5 @@ pub(super) async fn picture(client: &HaClient, history_limit: u32) -> Picture {
 
 /// This host's wall clock. One before 1970 is shown as 1970; nothing is decided by it.
 pub(super) fn now_ms() -> u64 {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO);
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    millis(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
 }

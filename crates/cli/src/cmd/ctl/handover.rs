@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tanist_client::ha::Switchover;
 use tanist_core::ids::MasterId;
+use tanist_core::time::millis;
 
 use super::{ask, by, why};
 use crate::cmd::Context;
@@ -60,7 +61,7 @@ impl From<Switchover> for Done {
             from: done.from.as_ref().map(Office::from),
             to: Office::from(&done.to),
             role: done.role.to_string(),
-            gap_ms: u64::try_from(done.gap.as_millis()).unwrap_or(u64::MAX),
+            gap_ms: millis(done.gap),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use prost::Message;
@@ -14,7 +13,7 @@ use tanist_core::msg::{
 use super::{over_the_wire, strategies};
 use crate::convert::endpoint::{Acknowledgement, Identity, LeaderAnswer, LeaderQuestion, LogRequest};
 use crate::convert::status::{StatusAnswer, StatusQuestion};
-use crate::convert::{DecodeError, check_submission, fields, state};
+use crate::convert::{DecodeError, check_submission, state};
 use crate::limits::{MAX_MESSAGE_TEXT_BYTES, MAX_SUBMISSION_BYTES};
 use crate::v1;
 use crate::v1::worker_to_master as up;
@@ -289,10 +288,4 @@ fn long_messages_are_cut_by_the_sender() {
     let ClientReply::Invalid { reason } = ClientReply::try_from(wire).unwrap() else { panic!("another reply") };
     assert_eq!(reason.len(), MAX_MESSAGE_TEXT_BYTES - 1);
     assert!(reason.ends_with('ü'));
-}
-
-#[test]
-fn lengths_of_time_are_whole_milliseconds_without_overflow() {
-    assert_eq!(fields::millis(Duration::from_micros(1_999)), 1);
-    assert_eq!(fields::millis(Duration::MAX), u64::MAX);
 }
