@@ -18,12 +18,12 @@ pub(crate) struct Aside {
 }
 
 impl Aside {
-    /// Starts this program once more, as politely as can be.
+    /// Starts this program once more. It gives way to whatever else wants to run, at once.
     pub(crate) fn start(task: &'static str) -> Result<Self> {
         let path = target()?.join(format!("xtask-{task}.log"));
         let printed = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        let mut command = Command::new("nice");
-        command.args(["-n", "19"]).arg(env::current_exe().context("the path of this program")?).arg(task);
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(env::current_exe().context("the path of this program")?).arg(task);
         command.stdin(Stdio::null()).stdout(printed.try_clone()?).stderr(printed);
         eprintln!("+ {command:?} > {}", path.display());
         let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
