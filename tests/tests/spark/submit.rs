@@ -1,7 +1,7 @@
 //! The scenarios.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use tanist_testkit::{Spark, kill_nine, wait_for};
@@ -67,7 +67,10 @@ fn a_submission_while_the_lead_changes_is_accepted_and_queued_drivers_outlive_it
         let finished = thread::scope(|scope| {
             let submission = scope.spawn(|| world.submission(&masters, &[], "Sleeper", &["2"]));
             let visitor = wait_for("spark-submit", SLOWLY, || door.accept().ok());
-            kill_nine(world.cluster.masters[leader].pid());
+            let leader = &world.cluster.masters[leader];
+            kill_nine(leader.pid());
+            // Until its port refuses, a standby has every reason to believe in it, and says so.
+            wait_for("its end", SLOWLY, || TcpStream::connect(&leader.address).is_err().then_some(()));
             drop((visitor, door));
             submission.join().unwrap()
         });
